@@ -1,0 +1,1 @@
+"""From recoil energy to what is measured: quenching, resolution, efficiency, response matrices."""

@@ -1,0 +1,1 @@
+"""Where the neutrinos come from: fluxes by flavour, with their named systematic variations."""

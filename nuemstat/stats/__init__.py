@@ -1,0 +1,1 @@
+"""Likelihood, fits and intervals of workspaces; knows nothing of neutrinos."""

@@ -1,0 +1,1 @@
+"""The workspace document and its exports: the border between physics and statistics."""

@@ -1,0 +1,374 @@
+"""The workspace document: everything a likelihood needs, and nothing of how it was computed.
+
+It is the border between physics, which writes it, and statistics, which reads it. The words are pyhf's
+(channels, samples, modifiers, observations), with couplings, anchors and Gaussian channels added.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from nuemstat.errors import WorkspaceError, suggestion
+from nuemstat.polynomial import FloatArray, monomial_name
+from nuemstat.strict import Name, Strict, one_line, tupled
+from nuemstat.workspace.modifiers import Modifier, Numbers
+
+SCHEMA = "nuemstat/workspace/1"
+Bounds = tuple[float | None, float | None]
+
+
+class Axis(Strict):
+    """One axis of a channel; bins of several axes are flattened in C order."""
+
+    name: Name
+    unit: str
+    edges: Annotated[Numbers, Field(min_length=2)]
+
+    @field_validator("edges")
+    @classmethod
+    def _rising(cls, edges: Numbers) -> Numbers:
+        if any(b <= a for a, b in pairwise(edges)):
+            raise ValueError("found edges that do not rise; strictly rising numbers are allowed")
+        return edges
+
+
+class Sample(Strict):
+    """Expected counts of one process for one monomial of the parameters, at their value 1 and nuisances at 0."""
+
+    name: Name
+    process: Name
+    monomial: dict[Name, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    contents: Numbers
+    errors: Numbers | None = None
+    modifiers: tuple[Modifier, ...] = ()
+
+    @model_validator(mode="after")
+    def _named_by_monomial(self) -> "Sample":
+        term = monomial_name(tuple(sorted(self.monomial.items())))
+        wanted = f"{self.process}__x__{term}" if term else self.process
+        if self.name != wanted:
+            raise ValueError(f"found name {self.name!r}; process and monomial make it {wanted!r}")
+        return self
+
+
+class Channel(Strict):
+    """Binned data with what is expected in them.
+
+    statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`.
+    """
+
+    name: Name
+    experiment: str
+    datasets: tuple[Name, ...]
+    axes: Annotated[tuple[Axis, ...], Field(min_length=1)]
+    observed: Numbers
+    statistic: Literal["poisson", "gaussian"] = "poisson"
+    errors: Numbers | None = None
+    covariance: tuple[Numbers, ...] | None = None
+    samples: tuple[Sample, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of bins along each axis."""
+        return tuple(len(axis.edges) - 1 for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """Number of bins in all."""
+        return int(np.prod(self.shape))
+
+    @model_validator(mode="after")
+    def _lengths(self) -> "Channel":
+        lengths = {"observed": len(self.observed)} | {f"samples.{s.name}": len(s.contents) for s in self.samples}
+        if self.errors is not None:
+            lengths["errors"] = len(self.errors)
+        if self.covariance is not None:
+            lengths["covariance"] = len(self.covariance)
+            lengths |= {f"covariance.{i}": len(row) for i, row in enumerate(self.covariance)}
+        for sample in self.samples:
+            lengths |= _modifier_lengths(self, sample)
+        for key, length in lengths.items():
+            if length != self.size:
+                raise ValueError(f"{key} of channel {self.name!r} has {length} numbers; its axes make {self.size}")
+        names = [sample.name for sample in self.samples]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"sample {twice!r} stands twice in channel {self.name!r}; names are unique")
+        if self.statistic == "poisson" and any(n < 0 for n in self.observed):
+            raise ValueError(f"channel {self.name!r} observes a negative count; counts are 0 or more")
+        if self.statistic == "gaussian" and (self.errors is None) == (self.covariance is None):
+            raise ValueError(f"gaussian channel {self.name!r} needs errors or a covariance, one of the two")
+        return self
+
+
+def _modifier_lengths(channel: Channel, sample: Sample) -> dict[str, int]:
+    """Lengths of every array of a sample's modifiers, shapes over few axes counted as if over all."""
+    lengths: dict[str, int] = {}
+    for modifier in sample.modifiers:
+        where = f"samples.{sample.name}.{modifier.parameter}"
+        if modifier.type == "shape":
+            known = {axis.name: n for axis, n in zip(channel.axes, channel.shape, strict=True)}
+            unknown = [name for name in modifier.axes or () if name not in known]
+            if unknown:
+                raise ValueError(f"{where}: no axis {unknown[0]!r} in channel {channel.name!r}; it has {list(known)}")
+            wanted = int(np.prod([known[name] for name in modifier.axes or known]))
+            lengths |= {
+                f"{where} at {anchor.alpha:g}": channel.size if len(anchor.values) == wanted else len(anchor.values)
+                for anchor in modifier.anchors
+            }
+        elif modifier.type == "histosys":
+            lengths |= {f"{where} hi_data": len(modifier.hi_data), f"{where} lo_data": len(modifier.lo_data)}
+        elif modifier.type in ("shapesys", "staterror"):
+            lengths[where] = len(modifier.data)
+    return lengths
+
+
+class CouplingParameter(Strict):
+    """A coupling, of order one: the physical value is the number times `scale` `unit`."""
+
+    kind: Literal["coupling"] = "coupling"
+    name: Name
+    unit: str
+    scale: Annotated[float, Field(gt=0)]
+    default: float
+    bounds: Bounds = (None, None)
+
+
+class ConstrainedParameter(Strict):
+    """A nuisance alpha of unit normal constraint; quantity = centre + sigma x alpha [unit]."""
+
+    kind: Literal["constrained"] = "constrained"
+    name: Name
+    constraint: Literal["normal", "poisson"] = "normal"
+    quantity: str
+    centre: float
+    sigma: Annotated[float, Field(gt=0)]
+    unit: str
+    group: str
+    source: str
+    bounds: Bounds = (None, None)
+
+
+class FreeParameter(Strict):
+    """A parameter without constraint; the physical value is the number times `scale` `unit`."""
+
+    kind: Literal["free"] = "free"
+    name: Name
+    quantity: str
+    unit: str
+    scale: float = 1.0
+    default: float
+    bounds: Bounds = (None, None)
+
+
+class DerivedParameter(Strict):
+    """offset + sum of coefficient x parameter: how universal couplings and partial correlations enter."""
+
+    kind: Literal["derived"] = "derived"
+    name: Name
+    terms: dict[Name, float]
+    offset: float = 0.0
+
+
+Parameter = Annotated[
+    CouplingParameter | ConstrainedParameter | FreeParameter | DerivedParameter, Field(discriminator="kind")
+]
+
+
+class Folded(Strict):
+    """A coupling that was kept at a value when the workspace was made; it cannot be changed any more."""
+
+    name: Name
+    value: float
+
+
+class Provenance(Strict):
+    """Where a workspace comes from; outside the digest."""
+
+    model: str
+    variants: dict[str, str]
+    schemes: dict[str, str]
+    inputs: dict[str, str]
+    version: str
+    notes: tuple[str, ...] = ()
+
+
+class Workspace(Strict):
+    """The whole document, immutable; see the package documentation for the meaning of each part."""
+
+    schema_: Literal["nuemstat/workspace/1"] = Field(default="nuemstat/workspace/1", alias="schema")
+    name: Name
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    parameters: tuple[Parameter, ...]
+    folded: tuple[Folded, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Workspace":
+        _unique("channel", (channel.name for channel in self.channels))
+        _unique("parameter", (parameter.name for parameter in self.parameters))
+        _unique("dataset", (d for channel in {c.datasets: c for c in self.channels}.values() for d in channel.datasets))
+        declared = {parameter.name: parameter for parameter in self.parameters}
+        for where, name in self._uses():
+            if name not in declared:
+                raise ValueError(f"{where} uses parameter {name!r}, which is not declared under parameters")
+        for parameter in self.parameters:
+            for name in parameter.terms if parameter.kind == "derived" else ():
+                if declared[name].kind == "derived":
+                    raise ValueError(f"derived parameter {parameter.name!r} hangs on {name!r}, itself derived")
+        return self
+
+    def _uses(self) -> Iterable[tuple[str, str]]:
+        for channel in self.channels:
+            for sample in channel.samples:
+                where = f"sample {sample.name!r} of channel {channel.name!r}"
+                yield from ((where, name) for name in sample.monomial)
+                yield from ((where, modifier.parameter) for modifier in sample.modifiers)
+        for parameter in self.parameters:
+            if parameter.kind == "derived":
+                yield from ((f"derived parameter {parameter.name!r}", name) for name in parameter.terms)
+
+    @property
+    def couplings(self) -> tuple[str, ...]:
+        """Names of the couplings held, in document order."""
+        return tuple(p.name for p in self.parameters if p.kind == "coupling")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the data sets used."""
+        return tuple(dict.fromkeys(name for channel in self.channels for name in channel.datasets))
+
+    def parameter(self, name: str) -> Any:
+        """The definition of one parameter.
+
+        Raises
+        ------
+        WorkspaceError : it is not in this workspace, or it was folded into it.
+        """
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        for folded in self.folded:
+            if folded.name == name:
+                raise WorkspaceError(f"{self.name}: {name} was folded at {folded.value:g}; compile without folding it")
+        known = [p.name for p in self.parameters]
+        raise WorkspaceError(
+            f"{self.name}: no parameter {name!r}; it holds {', '.join(self.couplings) or 'no couplings'}"
+            f"{suggestion(name, known)}"
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the physics content: no version, path or date."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"})
+        return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
+
+    def substitute(self, universal: str) -> "Workspace":
+        """This workspace with one universal coupling in place of its flavour-diagonal ones.
+
+        universal : magnetic_moment, millicharge, or charge_radius (there the common shift from the defaults).
+
+        Raises
+        ------
+        WorkspaceError : no such universal coupling, or the workspace holds none of its flavours.
+        """
+        from nuemstat.workspace.universal import substitute
+
+        return substitute(self, universal)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Workspace":
+        """Read a document and check it whole.
+
+        Raises
+        ------
+        WorkspaceError : unreadable, truncated, of another schema, inconsistent, or changed since it was written.
+        """
+        try:
+            raw = Path(path).read_bytes()
+        except OSError as error:
+            raise WorkspaceError(f"{path}: cannot be read ({error.strerror})") from None
+        return cls.from_json(raw, where=str(path))
+
+    @classmethod
+    def from_json(cls, raw: bytes, where: str = "workspace") -> "Workspace":
+        """The document in these bytes; `where` names them in messages."""
+        try:
+            data = json.loads(raw)
+        except ValueError as error:
+            raise WorkspaceError(f"{where}: not JSON, or cut short ({error})") from None
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise WorkspaceError(f"{where}: schema: found {found!r}; this version reads {SCHEMA!r}")
+        digest = data.pop("digest", None)
+        try:
+            workspace = cls.model_validate(tupled(data))
+        except ValidationError as error:
+            raise WorkspaceError(f"{where}: {one_line(error)}") from None
+        if digest is not None and digest != workspace.digest:
+            raise WorkspaceError(f"{where}: digest: found {digest}; the content gives {workspace.digest}")
+        return workspace
+
+    def to_json(self) -> str:
+        """The document as text: keys in a fixed order, one array of numbers per line."""
+        content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        head = {"schema": content.pop("schema"), "name": content.pop("name"), "digest": self.digest}
+        return _pretty(head | content) + "\n"
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the document; the file is there whole or not at all."""
+        write_whole(Path(path), self.to_json())
+
+
+def rounded(values: Any) -> tuple[float, ...]:
+    """Numbers with 9 significant digits, as documents carry them."""
+    array: FloatArray = np.atleast_1d(np.asarray(values, dtype=float)).ravel()
+    return tuple(float(f"{value:.9g}") + 0.0 for value in array)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file through a neighbour that then takes its name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _unique(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name!r} stands twice; each is declared once")
+        seen.add(name)
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _pretty(value: Any, indent: str = "") -> str:
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        rows = (f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items())
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return "[\n" + ",\n".join(inner + _pretty(item, inner) for item in value) + f"\n{indent}]"
+    return json.dumps(value)
