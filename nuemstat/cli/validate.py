@@ -1,0 +1,37 @@
+"""``nuemstat validate``: ours against published."""
+
+from pathlib import Path
+
+import click
+
+from nuemstat.cli.options import as_json as json_option
+from nuemstat.cli.output import note, print_table, progress
+
+
+@click.command("validate", short_help="Ours against published numbers.")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the Markdown report here.")
+@json_option
+def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool) -> int:
+    """Compare with published numbers; exit 1 if a gated tolerance is broken.
+
+    NAME is an experiment with shipped published numbers, or the path of such a file; all shipped ones without it.
+    """
+    from nuemstat.validate import markdown, run, to_json
+
+    with progress("validating") as step:
+        rows = run(names or None, progress=step)
+    if report is not None:
+        from nuemstat.workspace.document import write_whole
+
+        write_whole(report, markdown(rows))
+        note(f"wrote {report}")
+    if as_json:
+        click.echo(to_json(rows))
+    else:
+        columns = ("experiment", "quantity", "published", "ours", "unit", "deviation", "tolerance", "verdict")
+        print_table(columns, [row.cells() for row in rows])
+    broken = [row for row in rows if row.verdict == "broken"]
+    for row in broken:
+        note(f"broken: {row.experiment}, {row.quantity}: {row.reason}")
+    return 1 if broken else 0

@@ -1,0 +1,259 @@
+"""From a model to its workspace: every monomial of every process becomes a sample, every nuisance a modifier."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from nuemstat.errors import ModelError, suggestion
+from nuemstat.model.accuracy import largest_deviations
+from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.loader import Model
+from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
+from nuemstat.model.observed import channel_data
+from nuemstat.model.schema import FreeField, NuisanceField
+from nuemstat.model.templates import Bench, Templates
+from nuemstat.physics.couplings import default_value, scheme
+from nuemstat.polynomial import CouplingPolynomial, Monomial, monomial_name
+from nuemstat.vocabulary import COUPLINGS
+from nuemstat.workspace.document import (
+    Channel,
+    ConstrainedParameter,
+    CouplingParameter,
+    Folded,
+    FreeParameter,
+    Provenance,
+    Sample,
+    Workspace,
+    rounded,
+)
+from nuemstat.workspace.modifiers import Modifier, Norm, NormFactor
+
+Progress = Callable[[str], None]
+
+
+def compile_model(
+    model: Model, couplings: Iterable[str] | None = None, *, progress: Progress | None = None
+) -> Workspace:
+    """The workspace of a model with its variants.
+
+    couplings : those to keep; all that the model is sensitive to when left out. The others are folded at their
+    defaults. progress : told in words what is being computed.
+
+    Raises
+    ------
+    ModelError : the model does not fit, an unknown coupling, a morph that misses the exact response by too much.
+    """
+    return _Compilation(model, None if couplings is None else tuple(couplings), progress or (lambda _: None)).run()
+
+
+@dataclass(frozen=True)
+class _Compilation:
+    model: Model
+    wanted: tuple[str, ...] | None
+    progress: Progress
+    bench: Bench = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bench", Bench(self.model.files))
+        for name in self.wanted or ():
+            if name not in COUPLINGS:
+                raise ModelError(
+                    f"no coupling {name!r}; known are {', '.join(COUPLINGS)}{suggestion(name, list(COUPLINGS))}"
+                )
+
+    def run(self) -> Workspace:
+        document = self.model.document
+        self.progress(f"{self.model.name}: samples")
+        channels = tuple(self._channel(name) for name in document.channels)
+        workspace = Workspace(
+            name=document.name,
+            channels=channels,
+            parameters=(*self._couplings(), *self._constrained(), *self._free()),
+            folded=tuple(
+                Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
+            ),
+        )
+        self.progress(f"{self.model.name}: accuracy of the morphs")
+        notes = (*document.notes, *largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults))
+        return workspace.model_copy(update={"provenance": (self._provenance(notes),)})
+
+    # What is computed.
+
+    @cached_property
+    def version(self) -> Version:
+        return Version(self.model.raw, self.model.path, self.bench)
+
+    @cached_property
+    def defaults(self) -> dict[str, float]:
+        couplings = scheme(self.model.document.conventions.couplings)
+        return {name: default_value(name, couplings) for name in COUPLINGS}
+
+    @cached_property
+    def shapes(self) -> dict[str, FreeField]:
+        """Free shapes by parameter name."""
+        return {self._local(n): row for n, row in self.model.document.free.items() if row.varies is not None}
+
+    @cached_property
+    def templates(self) -> Templates:
+        return expand(self.version, self.shapes)
+
+    @cached_property
+    def morphs(self) -> tuple[Morph, ...]:
+        found: list[Morph] = []
+        for name, row in self.model.document.nuisances.items():
+            if row.varies is not None:
+                self.progress(f"{self.model.name}: {name}")
+                found.append(compute_morph(self.version, name, self._scoped(name, row), row, self.shapes))
+        return tuple(found)
+
+    @cached_property
+    def sensitive(self) -> tuple[str, ...]:
+        """Couplings that change any count, in the order of the vocabulary."""
+        found = {
+            name for poly in self.templates.values() for term, c in poly.terms.items() if np.any(c) for name, _ in term
+        }
+        return tuple(name for name in COUPLINGS if name in found)
+
+    @cached_property
+    def kept(self) -> tuple[str, ...]:
+        if self.wanted is None:
+            return self.sensitive
+        missing = [name for name in self.wanted if name not in self.sensitive]
+        if missing:
+            raise ModelError(
+                f"{self.model.name} is not sensitive to {missing[0]}; it is to {', '.join(self.sensitive)}"
+            )
+        return tuple(name for name in self.sensitive if name in self.wanted)
+
+    # How it is written down.
+
+    def _channel(self, name: str) -> Channel:
+        spec = self.model.document.channels[name]
+        samples: list[Sample] = []
+        for (channel, process), full in self.templates.items():
+            if channel == name:
+                samples += self._samples(name, process, full)
+        return Channel(
+            name=name,
+            experiment=self.model.experiment,
+            datasets=self.model.datasets,
+            samples=tuple(samples),
+            **channel_data(spec, self.model.files),
+        )
+
+    def _samples(self, channel: str, process: str, full: CouplingPolynomial) -> Iterable[Sample]:
+        folded = {name: self.defaults[name] for name in self.sensitive if name not in self.kept}
+        nominal = full.fix(folded)
+        axes = {axis.name: len(axis.values) - 1 for axis in self.model.document.channels[channel].axes}
+        morphs = [
+            Morph(
+                m.parameter,
+                m.row,
+                {a: {(channel, process): t[channel, process].fix(folded)} for a, t in m.anchors.items()},
+            )
+            for m in self.morphs
+            if process in m.row.processes
+        ]
+        for term, contents in nominal:
+            if not np.any(contents):
+                continue
+            unshifted = tuple((name, power) for name, power in term if name not in self.shapes)
+            modifiers = list(self._norms(process))
+            for morph in morphs:
+                shape = shape_modifier(morph, (channel, process), term, unshifted, nominal, axes)
+                if shape is not None:
+                    modifiers.append(shape)
+            yield Sample(
+                name=_sample_name(process, term),
+                process=process,
+                monomial=dict(term),
+                contents=rounded(contents),
+                modifiers=tuple(modifiers),
+            )
+
+    def _norms(self, process: str) -> Iterable[Modifier]:
+        for name, free in self.model.document.free.items():
+            if free.norm and process in free.processes:
+                yield NormFactor(parameter=self._local(name))
+        for name, row in self.model.document.nuisances.items():
+            if row.norm is not None and process in row.processes:
+                yield Norm(
+                    parameter=self._scoped(name, row), interpolation=row.norm, size=self._relative_width(name, row)
+                )
+
+    def _relative_width(self, name: str, row: NuisanceField) -> float:
+        centre, sigma = (split_quantity(text, f"nuisances.{name}")[0] for text in (row.centre, row.sigma))
+        if centre <= 0 or sigma <= 0:
+            raise ModelError(f"nuisances.{name}: found {centre:g} +- {sigma:g}; numbers above 0 are allowed for a norm")
+        return rounded(sigma / centre)[0]
+
+    def _local(self, name: str) -> str:
+        return f"{self.model.name}__{name}"
+
+    def _scoped(self, name: str, row: NuisanceField) -> str:
+        return name if row.scope == "global" else self._local(name)
+
+    def _couplings(self) -> Iterable[CouplingParameter]:
+        for name in self.kept:
+            known = COUPLINGS[name]
+            yield CouplingParameter(
+                name=name,
+                unit=known.unit,
+                scale=known.scale,
+                default=self.defaults[name],
+                bounds=(0.0, None) if known.even else (None, None),
+            )
+
+    def _constrained(self) -> Iterable[ConstrainedParameter]:
+        for name, row in self.model.document.nuisances.items():
+            centre, unit = split_quantity(row.centre, f"nuisances.{name}.centre")
+            sigma, sigma_unit = split_quantity(row.sigma, f"nuisances.{name}.sigma")
+            if unit != sigma_unit:
+                raise ModelError(f"nuisances.{name}: centre in {unit!r}, sigma in {sigma_unit!r}; write one unit")
+            floor = -1 / self._relative_width(name, row) if row.norm == "linear" else None
+            yield ConstrainedParameter(
+                name=self._scoped(name, row),
+                quantity=row.quantity,
+                centre=centre,
+                sigma=sigma,
+                unit=unit or "1",
+                group=row.group,
+                source=row.source,
+                bounds=(None if floor is None else rounded(floor)[0], None),
+            )
+
+    def _free(self) -> Iterable[FreeParameter]:
+        for name, row in self.model.document.free.items():
+            scale, unit = split_quantity(row.scale, f"free.{name}.scale")
+            yield FreeParameter(
+                name=self._local(name),
+                quantity=row.quantity,
+                unit=unit or "1",
+                scale=scale,
+                default=row.default,
+                bounds=row.bounds,
+            )
+
+    def _provenance(self, notes: tuple[str, ...]) -> Provenance:
+        from nuemstat import __version__
+
+        document = self.model.document
+        conventions = document.conventions
+        schemes: dict[str, str] = {"couplings": conventions.couplings, "form_factor": conventions.form_factor}
+        for process, signal in document.signals.items():
+            if signal.approximation is not None:
+                schemes[process] = signal.approximation
+        return Provenance(
+            model=document.name,
+            variants=dict(self.model.variants),
+            schemes=schemes,
+            inputs={"model.yaml": self.model.digest, **self.model.files.digests},
+            version=__version__,
+            notes=notes,
+        )
+
+
+def _sample_name(process: str, term: Monomial) -> str:
+    return f"{process}__x__{monomial_name(term)}" if term else process

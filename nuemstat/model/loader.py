@@ -1,0 +1,178 @@
+"""Finds and reads model files: ``load_model("lz_sr1:epa,paper")``."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nuemstat.errors import ModelError, suggestion
+from nuemstat.model import variants
+from nuemstat.model.schema import SCHEMA, ModelDocument
+from nuemstat.resources import models_folder
+from nuemstat.strict import one_line, tupled
+from nuemstat.tables import Table, read_table
+from nuemstat.vocabulary import COUPLINGS
+
+_SOURCE_FLAVOURS = {"solar": {"e", "mu", "tau"}, "reactor": {"e"}, "pion_decay": {"e", "mu"}}
+
+
+class ModelFiles:
+    """The tables beside a model file, read once each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._tables: dict[str, Table] = {}
+
+    def table(self, name: str) -> Table:
+        """One table of the folder."""
+        if name not in self._tables:
+            self._tables[name] = read_table(self.folder / name)
+        return self._tables[name]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """sha256 of every table read so far."""
+        return {name: table.digest for name, table in sorted(self._tables.items())}
+
+
+@dataclass(frozen=True, slots=False)
+class Model:
+    """An experiment with its variants chosen.
+
+    raw : the file's content with the overlays applied; variants : option of each group; groups : all options.
+    """
+
+    path: Path
+    raw: Mapping[str, Any]
+    variants: Mapping[str, str]
+    groups: Mapping[str, tuple[str, ...]]
+    digest: str
+    files: ModelFiles = field(repr=False, compare=False)
+
+    @cached_property
+    def document(self) -> ModelDocument:
+        """The checked document."""
+        return validated(self.raw, self.path)
+
+    @property
+    def name(self) -> str:
+        """Name of the model, without variants."""
+        return self.document.name
+
+    @property
+    def title(self) -> str:
+        """What it is, in a line."""
+        return self.document.title
+
+    @property
+    def experiment(self) -> str:
+        """The experiment as papers call it."""
+        return self.document.experiment
+
+    @property
+    def kind(self) -> str:
+        """data or sensitivity."""
+        return self.document.kind
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets it uses."""
+        return self.document.datasets
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The publications it follows."""
+        return self.document.references
+
+    @property
+    def couplings(self) -> tuple[str, ...]:
+        """The couplings that its source's flavours can show."""
+        flavours = _SOURCE_FLAVOURS[self.document.source.type]
+        return tuple(c.name for c in COUPLINGS.values() if flavours & set(c.flavours))
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models in this installation, in alphabetical order."""
+    return tuple(sorted(path.parent.name for path in models_folder().glob("*/model.yaml")))
+
+
+def load_model(spec: str) -> Model:
+    """Read a shipped model, or a model file by its path; variants follow a colon.
+
+    Raises
+    ------
+    ModelError : no such model or variant, or a file that does not fit the vocabulary.
+    """
+    head, _, tail = spec.partition(":")
+    options = [option.strip() for option in tail.split(",") if option.strip()]
+    path = _model_path(head)
+    raw, digest = _read_yaml(path)
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
+        raise ModelError(f"{path}: schema: found {found!r}; this version reads {SCHEMA!r}")
+    base = validated(raw, path)
+    available = variants.groups(raw)
+    chosen = variants.choose(base.name, available, options)
+    return Model(path, variants.apply(raw, chosen), chosen, available, digest, ModelFiles(path.parent))
+
+
+def validated(raw: Mapping[str, Any], path: Path) -> ModelDocument:
+    """The checked document of a raw model; a ModelError names file, key, what was found and what is allowed."""
+    try:
+        return ModelDocument.model_validate(tupled(raw))
+    except ValidationError as error:
+        raise ModelError(f"{path}: {one_line(error)}") from None
+
+
+def _model_path(head: str) -> Path:
+    path = Path(head)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    if (path / "model.yaml").is_file():
+        return path / "model.yaml"
+    known = shipped_models()
+    if head not in known:
+        raise ModelError(f"no model {head!r}; shipped are {', '.join(known)}{suggestion(head, list(known))}")
+    return models_folder() / head / "model.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as its version 1.2 reads it: only true and false are booleans, 1e-3 is a number, keys are unique."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":bool", ":float", ":timestamp"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$"),
+    list("-+.0123456789"),
+)
+
+
+def _read_yaml(path: Path) -> tuple[Any, str]:
+    import hashlib
+
+    try:
+        raw = path.read_bytes()
+        return yaml.load(raw, Loader=_Loader), hashlib.sha256(raw).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise ModelError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None

@@ -1,0 +1,102 @@
+"""Shape modifiers of constrained nuisances: templates computed anew at anchor points of the nuisance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nuemstat import units
+from nuemstat.errors import ModelError
+from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.schema import FreeField, NuisanceField
+from nuemstat.model.templates import Templates
+from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial
+from nuemstat.workspace.document import rounded
+from nuemstat.workspace.modifiers import Anchor, Shape
+
+_EMPTY = 1e-7  # of the largest bin: below it a ratio means nothing and is kept at 1
+
+
+@dataclass(frozen=True)
+class Morph:
+    """One nuisance: its row, and the templates at each anchor."""
+
+    parameter: str
+    row: NuisanceField
+    anchors: Mapping[float, Templates]
+
+
+def moved(version: Version, name: str, row: NuisanceField, alpha: float) -> Version:
+    """The version with the nuisance at alpha sigma.
+
+    Raises
+    ------
+    ModelError : the row's centre is not the number that stands at its path.
+    """
+    path = row.varies or ""
+    where = f"{version.path}: nuisances.{name}"
+    nominal, unit = version.number_at(path)
+    centre, centre_unit = split_quantity(row.centre, f"{where}.centre")
+    sigma, sigma_unit = split_quantity(row.sigma, f"{where}.sigma")
+    dimensions = {units.unit(text).dimension for text in (unit, centre_unit, sigma_unit)}
+    if len(dimensions) > 1:
+        raise ModelError(f"{where}: centre, sigma and {path} have the units {centre_unit!r}, {sigma_unit!r}, {unit!r}")
+    scale = units.unit(unit).scale
+    centre *= units.unit(centre_unit).scale / scale
+    if abs(centre - nominal) > 1e-9 * max(abs(centre), abs(nominal)):
+        raise ModelError(f"{where}.centre: found {row.centre!r}; the number at {path} is {nominal:g} {unit}".rstrip())
+    return version.moved(path, nominal + alpha * sigma * units.unit(sigma_unit).scale / scale, unit)
+
+
+def compute_morph(
+    version: Version, name: str, parameter: str, row: NuisanceField, shapes: Mapping[str, FreeField]
+) -> Morph:
+    """Templates of the processes of a row, expanded in the free shapes, at each of its anchors."""
+    members = frozenset(row.processes)
+    return Morph(
+        parameter, row, {alpha: expand(moved(version, name, row, alpha), shapes, members) for alpha in row.anchors}
+    )
+
+
+def shape_modifier(
+    morph: Morph,
+    key: tuple[str, str],
+    term: Monomial,
+    unshifted: Monomial,
+    nominal: CouplingPolynomial,
+    axes: Mapping[str, int],
+) -> Shape | None:
+    """The modifier of one sample, None where the nuisance does nothing to it.
+
+    term : the sample's monomial; unshifted : the same without powers of free shapes, whose ratio stands for all of
+    them; axes : number of bins by axis of the channel. Multiplicative where every ratio is positive, else additive.
+    """
+    contents = nominal.terms[term]
+    at = {alpha: found[key].terms.get(term, np.zeros_like(contents)) for alpha, found in morph.anchors.items()}
+    largest = float(np.max(np.abs(contents)))
+    if all(np.max(np.abs(values - contents)) <= 1e-10 * largest for values in at.values()):
+        return None
+    if morph.row.interpolation == "multiplicative":
+        base = nominal.terms[unshifted]
+        kept = morph.row.axes or tuple(axes)
+        ratios = {a: _ratio(found[key].terms[unshifted], base, axes, kept) for a, found in morph.anchors.items()}
+        if all(ratio is not None for ratio in ratios.values()):
+            anchors = tuple(Anchor(alpha=a, values=rounded(r)) for a, r in ratios.items() if r is not None)
+            return Shape(
+                parameter=morph.parameter, interpolation="multiplicative", axes=morph.row.axes, anchors=anchors
+            )
+    anchors = tuple(Anchor(alpha=alpha, values=rounded(values - contents)) for alpha, values in at.items())
+    return Shape(parameter=morph.parameter, interpolation="additive", anchors=anchors)
+
+
+def _ratio(varied: FloatArray, base: FloatArray, axes: Mapping[str, int], kept: tuple[str, ...]) -> FloatArray | None:
+    """Varied over nominal, summed over the axes that are not kept; None where that is not a positive ratio."""
+    dropped = tuple(i for i, name in enumerate(axes) if name not in kept)
+    shape = tuple(axes.values())
+    above, below = (values.reshape(shape).sum(axis=dropped).ravel() for values in (varied, base))
+    largest = np.max(np.abs(below))
+    empty = np.abs(below) <= _EMPTY * largest
+    if np.any(np.abs(above[empty]) > 10 * _EMPTY * largest):
+        return None
+    ratio = np.divide(above, below, out=np.ones_like(below), where=~empty)
+    return ratio if np.all(ratio > 0) else None

@@ -1,0 +1,225 @@
+"""The vocabulary of a model file: one experiment, from flux to observed counts, every number with its source."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from nuemstat import units
+from nuemstat.errors import UnitError
+from nuemstat.model.fields import Column, Duration, LengthShift, Mass
+from nuemstat.model.schema_background import Background
+from nuemstat.model.schema_response import Response
+from nuemstat.model.schema_source import Source, Timing
+from nuemstat.polynomial import FloatArray
+from nuemstat.strict import Name, Strict
+
+SCHEMA = "nuemstat/model/1"
+Group = Literal[
+    "electron",
+    "pulls",
+    "likelihood",
+    "spectrum",
+    "reactor",
+    "cut",
+    "cevns",
+    "quenching",
+    "flux",
+    "channels",
+    "systematic",
+]
+
+
+class Conventions(Strict):
+    """Which of the literature's conventions the cross sections follow."""
+
+    couplings: Literal["set_A", "set_B", "tree"] = "set_A"
+    form_factor: Literal["helm", "klein_nystrand", "symmetrised_fermi"] = "helm"
+    neutron_radius_shift: LengthShift = LengthShift(value="0 fm", source="definition", status="chosen")
+
+
+class Target(Strict):
+    """What the neutrinos scatter on: atoms per formula unit, by element or single isotope."""
+
+    formula: dict[str, Annotated[float, Field(gt=0)]]
+    mass: Mass
+    live_time: Duration | None = None
+
+
+class Signal(Strict):
+    """One way of neutrino scattering, in the channels it is seen in."""
+
+    interaction: Literal["cevns", "electron"]
+    approximation: Literal["best", "fea", "epa", "free"] | None = None
+    response: str
+    channels: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _approximation_of_electrons(self) -> "Signal":
+        if (self.interaction == "electron") != (self.approximation is not None):
+            raise ValueError("approximation is required for interaction 'electron' and not allowed for 'cevns'")
+        return self
+
+
+class Range(Strict):
+    """Equal bins."""
+
+    start: float
+    stop: float
+    bins: Annotated[int, Field(gt=0)]
+
+
+class AxisField(Strict):
+    """An axis: its edges in its unit, listed or as equal bins."""
+
+    name: Name
+    unit: str
+    edges: tuple[float, ...] | Range
+
+    @field_validator("unit")
+    @classmethod
+    def _known(cls, unit: str) -> str:
+        try:
+            units.unit(unit)
+        except UnitError as error:
+            raise ValueError(str(error)) from None
+        return unit
+
+    @field_validator("edges")
+    @classmethod
+    def _rising(cls, edges: Any) -> Any:
+        if isinstance(edges, tuple) and (len(edges) < 2 or any(np.diff(edges) <= 0)):
+            raise ValueError("found edges that do not rise; at least two strictly rising numbers are allowed")
+        return edges
+
+    @property
+    def values(self) -> FloatArray:
+        """Edges in the axis' own unit."""
+        if isinstance(self.edges, Range):
+            return np.linspace(self.edges.start, self.edges.stop, self.edges.bins + 1)
+        return np.asarray(self.edges, dtype=float)
+
+    @property
+    def internal(self) -> FloatArray:
+        """Edges in internal units."""
+        return self.values * units.unit(self.unit).scale
+
+
+class ChannelField(Strict):
+    """Binned data: what was observed, and how its errors are to be read."""
+
+    axes: Annotated[tuple[AxisField, ...], Field(min_length=1, max_length=2)]
+    statistic: Literal["poisson", "gaussian"]
+    observed: Column
+    errors: Column | None = None
+    source: str
+
+    @model_validator(mode="after")
+    def _errors_of_gaussian(self) -> "ChannelField":
+        if (self.statistic == "gaussian") != (self.errors is not None):
+            raise ValueError("errors are required for statistic 'gaussian' and not allowed for 'poisson'")
+        return self
+
+
+Pulls = Annotated[tuple[Literal["full", "paper", "statistical"], ...], Field(min_length=1)]
+
+
+class NuisanceField(Strict):
+    """One row of the table of nuisances.
+
+    pulls : the options of the group `pulls` that have it; scope : one name for all experiments, or its own;
+    norm : it scales the processes; varies : it moves the number at this path of the file, and the
+    processes are computed anew at the anchors; centre, sigma : in the unit of that number.
+    """
+
+    quantity: str
+    pulls: Pulls = ("full", "paper", "statistical")
+    scope: Literal["global", "local"] = "local"
+    group: str
+    norm: Literal["lognormal", "linear"] | None = None
+    varies: str | None = None
+    centre: str | float
+    sigma: str | float
+    processes: Annotated[tuple[str, ...], Field(min_length=1)]
+    anchors: tuple[float, ...] = (-2.0, -1.0, 1.0, 2.0)
+    interpolation: Literal["additive", "multiplicative"] = "multiplicative"
+    axes: tuple[Name, ...] | None = None
+    source: str
+    status: str = "read"
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> "NuisanceField":
+        if (self.norm is None) == (self.varies is None):
+            raise ValueError("a nuisance needs norm or varies, one of the two")
+        return self
+
+
+class FreeField(Strict):
+    """A parameter without constraint: a norm of the processes, or a shape in powers of a shift.
+
+    varies : the path of the number that the parameter moves by (value x scale); range : where the powers are to hold.
+    """
+
+    quantity: str
+    processes: Annotated[tuple[str, ...], Field(min_length=1)]
+    norm: bool = False
+    varies: str | None = None
+    scale: str | float = 1.0
+    default: float = 0.0
+    bounds: tuple[float | None, float | None] = (None, None)
+    range: tuple[float, float] | None = None
+    powers: Annotated[int, Field(ge=1, le=10)] | None = None
+    source: str
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> "FreeField":
+        if self.norm == (self.varies is not None):
+            raise ValueError("a free parameter needs norm: true or varies, one of the two")
+        if self.varies is not None and (self.powers is None or self.range is None):
+            raise ValueError("a free shape needs powers and range (in units of scale)")
+        return self
+
+
+class ModelDocument(Strict):
+    """A model file with its variants applied."""
+
+    schema_: Literal["nuemstat/model/1"] = Field(alias="schema")
+    name: Name
+    title: str
+    experiment: str
+    kind: Literal["data", "sensitivity"]
+    year: int
+    datasets: tuple[Name, ...]
+    references: tuple[str, ...]
+    conventions: Conventions = Conventions()
+    source: Source
+    timing: Timing | None = None
+    target: Target
+    responses: dict[Name, Response]
+    channels: Annotated[dict[Name, ChannelField], Field(min_length=1)]
+    signals: dict[Name, Signal]
+    backgrounds: dict[Name, Background] = Field(default_factory=dict)
+    nuisances: dict[Name, NuisanceField] = Field(default_factory=dict)
+    free: dict[Name, FreeField] = Field(default_factory=dict)
+    variants: dict[Group, dict[Name, Any]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> "ModelDocument":
+        processes = {*self.signals, *self.backgrounds}
+        uses = [(f"signals.{n}.response", s.response, set(self.responses)) for n, s in self.signals.items()]
+        uses += [(f"signals.{n}.channels", c, set(self.channels)) for n, s in self.signals.items() for c in s.channels]
+        for name, background in self.backgrounds.items():
+            uses += [(f"backgrounds.{name}.channels", c, set(self.channels)) for c in background.channels]
+            if background.response is not None:
+                uses.append((f"backgrounds.{name}.response", background.response, set(self.responses)))
+        for name, row in self.nuisances.items():
+            uses += [(f"nuisances.{name}.processes", process, processes) for process in row.processes]
+        for name, free in self.free.items():
+            uses += [(f"free.{name}.processes", process, processes) for process in free.processes]
+        for where, found, known in uses:
+            if found not in known:
+                raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}")
+        return self

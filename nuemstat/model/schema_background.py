@@ -1,0 +1,125 @@
+"""The vocabulary of backgrounds in model files: tables, or a closed list of shapes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nuemstat.model.fields import Number, PositiveEnergy, PositiveNumber
+from nuemstat.strict import Strict
+
+
+class TableShape(Strict):
+    """One number per bin of the channel, bins in the channel's order."""
+
+    type: Literal["table"]
+    table: str
+    column: str
+    source: str
+
+
+class HistogramShape(Strict):
+    """A finer histogram along one axis (columns of bin `centre`), rebinned to the axis.
+
+    follows_timing : the histogram is a time distribution that moves with the onset and takes the time efficiency.
+    """
+
+    type: Literal["histogram"]
+    table: str
+    centre: str
+    column: str
+    source: str
+    follows_timing: bool = False
+
+
+class FlatShape(Strict):
+    """The same density everywhere."""
+
+    type: Literal["flat"]
+
+
+class ExponentialShape(Strict):
+    """exp(-x/scale) along the axis; x and scale in the axis' unit."""
+
+    type: Literal["exponential"]
+    scale: PositiveNumber
+
+
+class GaussianShape(Strict):
+    """A sum of Gaussian lines of one width; positions and width as energies, relative areas."""
+
+    type: Literal["gaussian"]
+    lines: Annotated[tuple["Line", ...], Field(min_length=1)]
+    width: PositiveEnergy
+
+
+class Line(Strict):
+    """Position and relative area of a line (1 when left out)."""
+
+    position: PositiveEnergy
+    area: PositiveNumber | None = None
+
+
+class LinesShape(Strict):
+    """Monoenergetic deposits, smeared by the response."""
+
+    type: Literal["lines"]
+    lines: Annotated[tuple[Line, ...], Field(min_length=1)]
+
+
+class BetaShape(Strict):
+    """An allowed beta spectrum of a daughter of charge Z."""
+
+    type: Literal["beta"]
+    endpoint: PositiveEnergy
+    Z: int
+
+
+class DoubleBetaShape(Strict):
+    """Two-neutrino double beta decay, sum of both electrons (Primakoff-Rosen)."""
+
+    type: Literal["double_beta"]
+    q_value: PositiveEnergy
+
+
+AxisShape = Annotated[HistogramShape | FlatShape | ExponentialShape, Field(discriminator="type")]
+
+
+class ProductShape(Strict):
+    """A product of one-dimensional shapes, one per axis."""
+
+    type: Literal["product"]
+    axes: dict[str, AxisShape]
+
+
+Shape = Annotated[
+    TableShape
+    | HistogramShape
+    | FlatShape
+    | ExponentialShape
+    | GaussianShape
+    | LinesShape
+    | BetaShape
+    | DoubleBetaShape
+    | ProductShape,
+    Field(discriminator="type"),
+]
+
+
+class Background(Strict):
+    """One background process.
+
+    counts : expected in all bins of each channel it stands in; area : expected over the infinite axis.
+    response : folds a true spectrum through this response; without it the shape is what is measured.
+    channels : the channels it stands in, with the shape in each.
+    """
+
+    counts: Number | None = None
+    area: Number | None = None
+    response: str | None = None
+    channels: dict[str, Shape]
+
+    @model_validator(mode="after")
+    def _one_norm(self) -> "Background":
+        if (self.counts is None) == (self.area is None):
+            raise ValueError("a background needs counts or area, one of the two")
+        return self

@@ -1,0 +1,197 @@
+"""The vocabulary of detector responses in model files."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nuemstat.model.fields import (
+    Energy,
+    InverseEnergy,
+    Number,
+    PositiveEnergy,
+    PositiveNumber,
+)
+from nuemstat.strict import Strict
+
+
+class RecoilGrid(Strict):
+    """True recoil energies that are integrated over, in logarithmic bins."""
+
+    minimum: str
+    maximum: str
+    per_decade: Annotated[int, Field(ge=20, le=5000)] = 400
+
+
+class NoQuenching(Strict):
+    """Visible energy equals recoil energy (electrons)."""
+
+    type: Literal["none"] = "none"
+
+
+class LindhardQuenching(Strict):
+    """Lindhard's k g / (1 + k g)."""
+
+    type: Literal["lindhard"]
+    k: PositiveNumber
+    Z: int
+    scale: float = 1.0
+    ionisation_cut: Energy | None = None
+
+
+class PolynomialQuenching(Strict):
+    """E_ee as a polynomial in the recoil energy in MeV.
+
+    table : rows `nominal` and `<name>_plus_1sigma`, `<name>_minus_1sigma`; columns of coefficients;
+    pulls : principal components by name, in sigma.
+    """
+
+    type: Literal["polynomial"]
+    table: str
+    source: str
+    pulls: dict[str, float] = Field(default_factory=dict)
+    scale: float = 1.0
+
+
+class LinearQuenching(Strict):
+    """Q(T) = constant + slope T."""
+
+    type: Literal["linear"]
+    constant: Number
+    slope: InverseEnergy
+    scale: float = 1.0
+    ionisation_cut: Energy | None = None
+
+
+class TableQuenching(Strict):
+    """Q(T) from a table with a column `recoil` and a column of factors."""
+
+    type: Literal["table"]
+    table: str
+    column: str
+    source: str
+    scale: float = 1.0
+    ionisation_cut: Energy | None = None
+
+
+Quenching = Annotated[
+    NoQuenching | LindhardQuenching | PolynomialQuenching | LinearQuenching | TableQuenching,
+    Field(discriminator="type"),
+]
+
+
+class PerfectResolution(Strict):
+    """Reconstructed as it is."""
+
+    type: Literal["perfect"] = "perfect"
+
+
+class NoiseFanoResolution(Strict):
+    """sigma^2 = noise^2 + E F eta; truncated: no density below zero energy."""
+
+    type: Literal["noise_fano"]
+    noise: PositiveEnergy
+    fano: PositiveNumber
+    pair_energy: PositiveEnergy
+    truncated: bool = False
+    scale: float = 1.0
+
+
+class SqrtResolution(Strict):
+    """sigma/keV = root sqrt(E/keV) + linear E/keV."""
+
+    type: Literal["sqrt"]
+    root: PositiveNumber
+    linear: Number | None = None
+    scale: float = 1.0
+
+
+class PolynomialResolution(Strict):
+    """sigma/keV as a polynomial in E/keV."""
+
+    type: Literal["polynomial"]
+    coefficients: tuple[float, ...]
+    source: str
+    scale: float = 1.0
+
+
+class GammaResolution(Strict):
+    """Photo-electrons from electron-equivalent energy by a Gamma density, A = a/E_ee, B = b E_ee."""
+
+    type: Literal["gamma_photoelectrons"]
+    a: PositiveEnergy
+    b: InverseEnergy
+    scale: float = 1.0
+
+
+Resolution = Annotated[
+    PerfectResolution | NoiseFanoResolution | SqrtResolution | PolynomialResolution | GammaResolution,
+    Field(discriminator="type"),
+]
+
+
+class RollOff(Strict):
+    """An upper edge, 0.5 erfc((E - position)/(sqrt2 width))."""
+
+    position: PositiveEnergy
+    width: PositiveEnergy
+
+
+class TableEfficiency(Strict):
+    """Linear interpolation of columns `energy` and `efficiency`.
+
+    shift : moves the curve along the axis; roll_off : an upper edge on top of it.
+    """
+
+    type: Literal["table"]
+    table: str
+    source: str
+    variable: Literal["recoil", "visible", "reconstructed"]
+    shift: Energy | None = None
+    scale: float = 1.0
+    roll_off: RollOff | None = None
+
+
+class LogisticEfficiency(Strict):
+    """a/(1 + exp(-b (x - c))) + d in reconstructed photo-electrons, zero where negative.
+
+    table : rows `nominal`, `plus_1sigma`, `minus_1sigma`; pull : between them, in sigma.
+    """
+
+    type: Literal["logistic"]
+    table: str
+    source: str
+    pull: float = 0.0
+
+
+class ConstantEfficiency(Strict):
+    """The same at every energy."""
+
+    type: Literal["constant"]
+    efficiency: PositiveNumber
+
+
+Efficiency = Annotated[TableEfficiency | LogisticEfficiency | ConstantEfficiency, Field(discriminator="type")]
+
+
+class SuppliedMatrix(Strict):
+    """A response made elsewhere: CSV, NPZ, or the TH2 `name` of a ROOT file."""
+
+    file: str
+    name: str | None = None
+    source: str
+
+
+class Response(Strict):
+    """From recoil energy to the channel's energy axis: computed from its parts, or supplied as a matrix."""
+
+    recoil: RecoilGrid | None = None
+    quenching: Quenching = NoQuenching()
+    resolution: Resolution = PerfectResolution()
+    efficiency: Efficiency | None = None
+    matrix: SuppliedMatrix | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Response":
+        if (self.recoil is None) == (self.matrix is None):
+            raise ValueError("a response needs either recoil (then it is computed) or matrix (then it is supplied)")
+        return self

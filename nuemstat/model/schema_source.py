@@ -1,0 +1,137 @@
+"""The vocabulary of neutrino sources in model files."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nuemstat.model.fields import (
+    Duration,
+    Length,
+    Number,
+    PositiveNumber,
+    Power,
+    Quantity,
+    Rate,
+    TimeShift,
+    TotalFlux,
+)
+from nuemstat.strict import Strict
+
+
+class SolarScale(Strict):
+    """Factors on the fluxes of the standard solar model, 1 unless a nuisance moves them."""
+
+    pp: float = 1.0
+    pep: float = 1.0
+    be7: float = 1.0
+    b8: float = 1.0
+    hep: float = 1.0
+    n13: float = 1.0
+    o15: float = 1.0
+    f17: float = 1.0
+
+
+class Solar(Strict):
+    """The Sun: all branches of a standard solar model, with flavour conversion."""
+
+    type: Literal["solar"]
+    standard_solar_model: Literal["b16_gs98", "b16_agss09met"]
+    oscillation: str
+    sin2_theta23: Number | None = None
+    scale: SolarScale = SolarScale()
+
+
+class FissionFractions(Strict):
+    """Share of each isotope in the fissions; they sum to 1."""
+
+    U235: Number
+    U238: Number
+    Pu239: Number
+    Pu241: Number
+
+    @model_validator(mode="after")
+    def _normalised(self) -> "FissionFractions":
+        total = self.U235.number + self.U238.number + self.Pu239.number + self.Pu241.number
+        if abs(total - 1) > 0.011:
+            raise ValueError(f"found fission fractions that sum to {total:g}; 1 within 0.01 is allowed")
+        return self
+
+
+class ReactorPulls(Strict):
+    """Systematic changes of the spectrum, neutral at 0."""
+
+    low_energy: float = 0.0
+    capture: float = 0.0
+    huber_z: float = 0.0
+    huber_wm: float = 0.0
+    huber_norm: float = 0.0
+
+
+class Reactor(Strict):
+    """A nuclear reactor.
+
+    normalisation : by fissions (thermal power over energy per fission), or to a quoted total flux.
+    """
+
+    type: Literal["reactor"]
+    thermal_power: Power
+    distance: Length
+    fission_fractions: FissionFractions
+    energy_per_fission: Literal["kopeikin2004", "ma2013", "james1969"] = "kopeikin2004"
+    spectrum: str
+    captures_per_fission: Number
+    normalisation: Literal["fissions", "flux"] = "fissions"
+    total_flux: TotalFlux | None = None
+    pulls: ReactorPulls = ReactorPulls()
+
+    @model_validator(mode="after")
+    def _flux_given(self) -> "Reactor":
+        if self.normalisation == "flux" and self.total_flux is None:
+            raise ValueError("normalisation is 'flux' but total_flux is missing; give it, or normalise by 'fissions'")
+        return self
+
+
+class PionDecay(Strict):
+    """Pions decaying at rest at a spallation source."""
+
+    type: Literal["pion_decay"]
+    protons_on_target: PositiveNumber
+    neutrinos_per_proton: PositiveNumber
+    distance: Length
+
+
+Source = Annotated[Solar | Reactor | PionDecay, Field(discriminator="type")]
+
+
+class TableProfiles(Strict):
+    """Arrival times released by the experiment: columns of bin edges and of probability per bin."""
+
+    type: Literal["table"]
+    table: str
+    source: str
+
+
+class PulseProfiles(Strict):
+    """Arrival times from a Gaussian proton pulse and the lifetimes of pion and muon."""
+
+    type: Literal["pulse"]
+    mean: TimeShift
+    width: Duration
+
+
+class TimeEfficiency(Strict):
+    """1 up to the plateau's end, then falling as exp(-rate x time)."""
+
+    plateau_end: Duration
+    decay_rate: Rate
+
+
+class Timing(Strict):
+    """Arrival times of prompt and delayed neutrinos, and how well the detector sees them."""
+
+    profiles: Annotated[TableProfiles | PulseProfiles, Field(discriminator="type")]
+    onset: TimeShift
+    efficiency: TimeEfficiency | None = None
+
+
+__all__ = ["Quantity", "Source", "Timing"]

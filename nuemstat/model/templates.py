@@ -1,0 +1,253 @@
+"""Expected counts of the signals: flux x cross section, folded with the response, as polynomials per bin.
+
+Everything that was computed for one version of the model is kept on the bench, so that moving one number (a
+quenching parameter, the onset) computes only what hangs on it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel
+
+from nuemstat import units
+from nuemstat.detector.cache import cached
+from nuemstat.detector.response import ResponseMatrix, bin_integrals, build, recoil_grid
+from nuemstat.detector.supplied import read_response
+from nuemstat.errors import ModelError
+from nuemstat.model.builders import (
+    build_efficiency,
+    build_profiles,
+    build_quenching,
+    build_resolution,
+    build_source,
+    time_efficiency,
+)
+from nuemstat.model.loader import ModelFiles
+from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal
+from nuemstat.model.schema_response import Response
+from nuemstat.physics import cevns, electron
+from nuemstat.physics.atom import atom
+from nuemstat.physics.couplings import CouplingScheme, scheme
+from nuemstat.physics.kinematics import maximum_recoil
+from nuemstat.physics.nucleus import Nucleus, isotopes, molar_mass
+from nuemstat.polynomial import CouplingPolynomial, FloatArray
+from nuemstat.sources.component import FluxComponent
+
+T = TypeVar("T")
+Templates = dict[tuple[str, str], CouplingPolynomial]
+"""(channel, process) -> counts per bin, bins flattened in C order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The tables of a model and what was computed from them so far."""
+
+    files: ModelFiles
+    kept: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    def once(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+        """`compute()`, done once per key; documents in the key count by their content."""
+        plain = tuple(part.model_dump_json() if isinstance(part, BaseModel) else part for part in key)
+        if plain not in self.kept:
+            self.kept[plain] = compute()
+        return self.kept[plain]  # type: ignore[no-any-return]
+
+
+def signal_templates(document: ModelDocument, bench: Bench) -> Templates:
+    """Counts of every signal process in every channel it is seen in."""
+    found: Templates = {}
+    for process, signal in document.signals.items():
+        for name in signal.channels:
+            found[name, process] = _template(document, bench, signal, document.channels[name])
+    return found
+
+
+def _template(document: ModelDocument, bench: Bench, signal: Signal, channel: ChannelField) -> CouplingPolynomial:
+    energy, *others = channel.axes
+    response = document.responses[signal.response]
+    counts = _recoil_counts(document, bench, signal)
+    key = ("fold", *_recoil_key(document, signal), energy)
+    folded = bench.once(
+        key,
+        lambda: {
+            name: poly.fold(response_matrix(bench, response, energy, _edges(document, bench, signal)).matrix)
+            for name, poly in counts.items()
+        },
+    )
+    if not others:
+        return _sum(folded.values())
+    fractions = time_fractions(document, bench, others[0])
+    unknown = [name for name in folded if name not in fractions]
+    if unknown:
+        raise ModelError(f"timing: the source gives {unknown[0]!r}; arrival times are known of {', '.join(fractions)}")
+    return _sum(
+        CouplingPolynomial({m: np.multiply.outer(c, fractions[name]).ravel() for m, c in poly.terms.items()})
+        for name, poly in folded.items()
+    )
+
+
+def time_fractions(document: ModelDocument, bench: Bench, axis: AxisField) -> dict[str, FloatArray]:
+    """Part of the prompt and delayed neutrinos seen in each time bin."""
+    if document.timing is None:
+        raise ModelError(f"{document.name}: axis {axis.name!r} needs a section timing, which is not there")
+    timing = document.timing
+    profiles = bench.once(("profiles", timing.profiles), lambda: build_profiles(timing, bench.files))
+    shift, efficiency = timing.onset.number, time_efficiency(timing)
+    return bench.once(
+        ("fractions", timing, axis),
+        lambda: {
+            name: profile.fractions(axis.internal, onset_shift=shift, efficiency=efficiency)
+            for name, profile in profiles.items()
+        },
+    )
+
+
+def response_matrix(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray | None) -> ResponseMatrix:
+    """The response onto an axis, computed (and kept on disk) or supplied; `edges` are the recoil bins."""
+    if spec.matrix is not None:
+        path = bench.files.folder / spec.matrix.file
+        return bench.once(
+            ("supplied", spec.matrix, axis),
+            lambda: read_response(
+                path, histogram=spec.matrix.name if spec.matrix else None, visible_edges=axis.internal
+            ),
+        )
+    if edges is None:
+        raise ModelError("a computed response needs recoil edges")
+    return bench.once(("response", spec, axis, edges.tobytes()), lambda: _computed(bench, spec, axis, edges))
+
+
+def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) -> ResponseMatrix:
+    quenching = build_quenching(spec.quenching, bench.files)
+    resolution = build_resolution(spec.resolution)
+    efficiency = build_efficiency(spec.efficiency, bench.files) if spec.efficiency else None
+    variable = getattr(spec.efficiency, "variable", "reconstructed")
+    parts: dict[str, Any] = {
+        "efficiency_true": efficiency if variable == "recoil" else None,
+        "efficiency_visible": efficiency if variable == "visible" else None,
+        "efficiency_reconstructed": efficiency if variable == "reconstructed" else None,
+    }
+    visible = axis.internal
+
+    def compute() -> dict[str, FloatArray]:
+        built = build(edges, visible, quenching=quenching, resolution=resolution, **parts)
+        return {"matrix": built.matrix}
+
+    matrix = cached(("response", edges, visible, quenching, resolution, parts), compute)["matrix"]
+    return ResponseMatrix(edges, visible, matrix, axis.name, axis.unit)
+
+
+def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
+    response = document.responses[signal.response]
+    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation, response)
+
+
+def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
+    return bench.once(("components", document.source), lambda: build_source(document.source).components())
+
+
+def _edges(document: ModelDocument, bench: Bench, signal: Signal) -> FloatArray:
+    """Recoil bins of a signal: the supplied matrix' own, or logarithmic ones with every jump as an edge."""
+    response = document.responses[signal.response]
+    if response.matrix is not None:
+        energy = document.channels[signal.channels[0]].axes[0]
+        return response_matrix(bench, response, energy, None).recoil_edges
+    grid = response.recoil
+    if grid is None:
+        raise ModelError(f"responses.{signal.response}: recoil is missing")
+    jumps: list[float] = []
+    for element in document.target.formula:
+        if signal.interaction == "electron":
+            jumps += [float(threshold) for threshold in atom(element).thresholds]
+        else:
+            masses = [nucleus.mass for nucleus, _ in isotopes(element)]
+            ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}
+            jumps += [float(maximum_recoil(end, mass)) for mass in masses for end in ends]
+    low, high = units.parse(grid.minimum, units.ENERGY), units.parse(grid.maximum, units.ENERGY)
+    return recoil_grid(low, high, grid.per_decade, jumps)
+
+
+def _ends(component: FluxComponent) -> list[float]:
+    return [component.flux.maximum, *(energy for energy, _ in component.flux.lines)]
+
+
+def _recoil_counts(document: ModelDocument, bench: Bench, signal: Signal) -> dict[str, CouplingPolynomial]:
+    """Counts per recoil bin in the exposure, by part of the source where their arrival times differ."""
+    edges = _edges(document, bench, signal)
+    grid = document.responses[signal.response].recoil
+    key = (document.source, document.target, document.conventions, signal.interaction, signal.approximation, grid)
+    return bench.once(("counts", *key, edges.tobytes()), lambda: _integrate(document, bench, signal, edges))
+
+
+def _integrate(
+    document: ModelDocument, bench: Bench, signal: Signal, edges: FloatArray
+) -> dict[str, CouplingPolynomial]:
+    couplings = scheme(document.conventions.couplings)
+    grouped: dict[str, list[CouplingPolynomial]] = {}
+    for component in _merged(_components(document, bench), document.timing is not None):
+        exposure = _exposure(document, component)
+        rate = _rate_function(document, signal, component, couplings)
+        grouped.setdefault(component.name, []).append(bin_integrals(edges, rate) * exposure)
+    return {name: _sum(parts) for name, parts in grouped.items()}
+
+
+def _merged(components: tuple[FluxComponent, ...], by_name: bool) -> list[FluxComponent]:
+    """Components of one flavour and helicity added up; apart by name where arrival times differ."""
+    merged: dict[tuple[str, str, bool], FluxComponent] = {}
+    for component in components:
+        name = component.name if by_name else "all"
+        key = (name, component.flavour, component.antineutrino)
+        flux = merged[key].flux + component.flux if key in merged else component.flux
+        merged[key] = replace(component, name=name, flux=flux)
+    return list(merged.values())
+
+
+def _exposure(document: ModelDocument, component: FluxComponent) -> float:
+    """Formula units times live time, the latter where the flux is per time."""
+    target = document.target
+    formula_mass = sum(number * molar_mass(element) for element, number in target.formula.items())
+    formula_units = target.mass.number / (formula_mass * units.MOLAR_GRAM)
+    if not component.per_time:
+        return formula_units
+    if target.live_time is None:
+        raise ModelError(f"{document.name}: target.live_time is missing; a flux per time needs it")
+    return formula_units * target.live_time.number
+
+
+def _rate_function(
+    document: ModelDocument, signal: Signal, component: FluxComponent, couplings: CouplingScheme
+) -> Callable[[FloatArray], CouplingPolynomial]:
+    """Scatterings per formula unit and recoil energy."""
+    common: dict[str, Any] = {
+        "flavour": component.flavour,
+        "antineutrino": component.antineutrino,
+        "scheme": couplings,
+    }
+    formula = document.target.formula
+    if signal.interaction == "electron":
+        approximation = signal.approximation or "best"
+        return lambda recoil: _sum(
+            number * electron.rate(recoil, component.flux, atom=atom(element), approximation=approximation, **common)
+            for element, number in formula.items()
+        )
+    shift = document.conventions.neutron_radius_shift.number
+    nuclei: list[tuple[Nucleus, float]] = [
+        (replace(nucleus, neutron_radius=nucleus.neutron_radius + shift), number * fraction)
+        for element, number in formula.items()
+        for nucleus, fraction in isotopes(element)
+    ]
+    form_factor = document.conventions.form_factor
+    return lambda recoil: _sum(
+        number * cevns.rate(recoil, component.flux, nucleus=nucleus, form_factor=form_factor, **common)
+        for nucleus, number in nuclei
+    )
+
+
+def _sum(parts: Any) -> CouplingPolynomial:
+    first, *rest = parts
+    total: CouplingPolynomial = first
+    for part in rest:
+        total = total + part
+    return total

@@ -1,0 +1,104 @@
+"""Variants of a model: overlays chosen by name, and numbers of a model file set by their path.
+
+An overlay is a JSON merge patch (RFC 7386): its keys replace those of the model, null removes a key.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nuemstat.errors import ModelError, suggestion
+
+
+def groups(raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The variant groups of a raw model and their options, the default first."""
+    return {group: tuple(options) for group, options in (raw.get("variants") or {}).items()}
+
+
+def choose(name: str, available: Mapping[str, tuple[str, ...]], options: Iterable[str]) -> dict[str, str]:
+    """One option per group: the named ones, and the first of every other group.
+
+    Raises
+    ------
+    ModelError : an option that no group has, or two of one group.
+    """
+    chosen: dict[str, str] = {}
+    for option in options:
+        group = next((group for group, known in available.items() if option in known), None)
+        if group is None:
+            known = [o for group in available.values() for o in group]
+            listing = "; ".join(f"{g}: {', '.join(o)}" for g, o in available.items()) or "none"
+            raise ModelError(f"{name}: no variant {option!r}; it has {listing}{suggestion(option, known)}")
+        if group in chosen and chosen[group] != option:
+            raise ModelError(f"{name}: variants {chosen[group]!r} and {option!r} are both of group {group!r}; name one")
+        chosen[group] = option
+    return {group: chosen.get(group, known[0]) for group, known in available.items()}
+
+
+def merge(base: Any, patch: Any) -> Any:
+    """`base` with a JSON merge patch applied; neither is changed. Another `type` replaces the whole part."""
+    if not isinstance(patch, dict) or not isinstance(base, dict):
+        return copy.deepcopy(patch)
+    if "type" in patch and patch["type"] != base.get("type"):
+        return copy.deepcopy(patch)
+    merged = {key: value for key, value in base.items() if key not in patch or patch[key] is not None}
+    for key, value in patch.items():
+        if value is not None:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def apply(raw: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
+    """The raw model with the chosen overlays, and only the nuisances of the chosen pulls.
+
+    The pulls of `paper` are always local: a published analysis shares them with nobody. Processes that an
+    overlay removed are taken out of the rows that name them, and rows without any process fall away.
+    """
+    model: dict[str, Any] = dict(raw)
+    for group, option in chosen.items():
+        model = merge(model, raw["variants"][group][option] or {})
+    pulls = chosen.get("pulls", "full")
+    processes = {*(model.get("signals") or {}), *(model.get("backgrounds") or {})}
+    rows: dict[str, Any] = {}
+    for name, row in (model.get("nuisances") or {}).items():
+        kept = _with_processes(row, processes)
+        if kept is not None and pulls in row.get("pulls", (pulls,)):
+            rows[name] = kept | {"scope": "local"} if pulls == "paper" else kept
+    model["nuisances"] = rows
+    free = {name: _with_processes(row, processes) for name, row in (model.get("free") or {}).items()}
+    model["free"] = {name: row for name, row in free.items() if row is not None}
+    return model
+
+
+def _with_processes(row: Any, processes: set[str]) -> Any:
+    if not isinstance(row, dict) or not isinstance(row.get("processes"), list):
+        return row
+    kept = [process for process in row["processes"] if process in processes]
+    return row | {"processes": kept} if kept else None
+
+
+def with_value(raw: Mapping[str, Any], path: str, value: str | float) -> dict[str, Any]:
+    """The raw model with the number at a dotted path set to `value`.
+
+    Raises
+    ------
+    ModelError : the path leads through something that is not there.
+    """
+    model: dict[str, Any] = dict(raw)
+    node: Any = model
+    *way, last = path.split(".")
+    for part in way:
+        key: Any = int(part) if isinstance(node, list) else part
+        try:
+            child = node[key]
+        except (KeyError, IndexError):
+            child = {}
+        child = copy.copy(child)
+        if not isinstance(child, dict | list):
+            raise ModelError(f"varies: {path!r}: {part!r} is a plain value; a path to a number is allowed")
+        node[key] = child
+        node = child
+    key = int(last) if isinstance(node, list) else last
+    old = node.get(last) if isinstance(node, dict) else node[int(last)]
+    node[key] = old | {"value": value} if isinstance(old, dict) else value
+    return model

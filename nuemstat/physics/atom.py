@@ -1,0 +1,125 @@
+"""Atoms as targets of electron recoils: freed electrons by energy, photoabsorption, many-body corrections."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nuemstat import units
+from nuemstat.errors import ModelError
+from nuemstat.physics.nucleus import isotopes
+from nuemstat.polynomial import FloatArray
+from nuemstat.resources import data_file
+from nuemstat.tables import Table, read_table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratio:
+    """Free-electron over many-body (RRPA) weak rate: energies [energy] and the ratio by kind of flavour."""
+
+    energies: FloatArray
+    e: FloatArray
+    mutau: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """One element; tables that are not known are empty (or None) and asking for them is an error.
+
+    thresholds : ascending energy transfers [energy] from which on `electrons` electrons can be freed;
+    photo_energy, photo_cross_section : photoabsorption cross section per atom [area];
+    rrpa : many-body correction of the weak rate, where one is tabulated.
+    """
+
+    element: str
+    Z: int
+    thresholds: FloatArray
+    electrons: FloatArray
+    photo_energy: FloatArray
+    photo_cross_section: FloatArray
+    rrpa: Ratio | None = None
+
+    def z_eff(self, recoil: npt.ArrayLike) -> FloatArray:
+        """Number of electrons that a recoil [energy] can free, a step at and above each threshold; 0 below all.
+
+        Raises
+        ------
+        ModelError : no binding energies are tabulated for this element.
+        """
+        if not self.thresholds.size:
+            raise ModelError(f"atom {self.element}: no binding energies are tabulated; only free electrons are allowed")
+        steps = np.concatenate([[0.0], self.electrons])
+        return np.asarray(steps[np.searchsorted(self.thresholds, recoil, side="right")])
+
+    def photoabsorption(self, energy: npt.ArrayLike) -> FloatArray:
+        """Photoabsorption cross section per atom [area] at a photon energy [energy].
+
+        Between the points of the table (10 eV to 100 keV) a power law. Below the table 0: the recoils there are
+        below the detection thresholds of all shipped models, and a rate left out makes a limit weaker, never
+        stronger. Above the table the last power law goes on: these elements have no edge up there.
+
+        Raises
+        ------
+        ModelError : no cross section is tabulated for this element.
+        """
+        if not self.photo_energy.size:
+            raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; epa needs it")
+        at = np.asarray(energy, dtype=float)
+        inside = at >= self.photo_energy[0]
+        x, y = np.log(self.photo_energy), np.log(self.photo_cross_section)
+        log = np.log(np.where(inside, at, self.photo_energy[0]))
+        beyond = np.maximum(log - x[-1], 0.0) * (y[-1] - y[-2]) / (x[-1] - x[-2])
+        return np.where(inside, np.exp(np.interp(log, x, y) + beyond), 0.0)
+
+    def rrpa_ratio(self, flavour: str, recoil: npt.ArrayLike) -> FloatArray:
+        """Stepped free-electron over RRPA weak rate: divide the former by it; 1 where nothing is tabulated.
+
+        Xe from 0.265 to 29 keV (Chen et al. arXiv:1610.04177); electron neutrinos have a column of their own,
+        antineutrinos take that of the neutrinos.
+        """
+        at = np.asarray(recoil, dtype=float)
+        if self.rrpa is None:
+            return np.ones(at.shape)
+        column = self.rrpa.e if flavour == "e" else self.rrpa.mutau
+        return np.asarray(np.interp(at, self.rrpa.energies, column, left=1.0, right=1.0))
+
+
+def _optional(path: Path) -> Table | None:
+    return read_table(path) if path.exists() else None
+
+
+@cache
+def _charges() -> dict[str, int]:
+    """Element -> Z, of the elements that are targets for electrons only."""
+    table = read_table(data_file("nuclear/elements.csv"))
+    return {element: int(z) for element, z in zip(table.words("element"), table.numbers("Z"), strict=True)}
+
+
+@cache
+def atom(element: str) -> Atom:
+    """The atom of an element with all that is tabulated for it.
+
+    Raises
+    ------
+    ModelError : an element that no table holds.
+    """
+    light = _charges()
+    charge = light[element] if element in light else isotopes(element)[0][0].Z
+    steps = read_table(data_file("atomic/electron_steps.csv"))
+    chosen = np.array([word == element for word in steps.words("element")])
+    thresholds = steps.numbers("threshold", units.ENERGY)[chosen][::-1]
+    photo = _optional(data_file(f"atomic/photoabsorption_{element.lower()}.csv"))
+    rrpa = _optional(data_file(f"atomic/rrpa_weak_{element.lower()}.csv"))
+    return Atom(
+        element,
+        charge,
+        thresholds,
+        steps.numbers("electrons")[chosen][::-1],
+        photo.numbers("energy", units.ENERGY) if photo else np.empty(0),
+        photo.numbers("cross_section", units.AREA) if photo else np.empty(0),
+        Ratio(rrpa.numbers("energy", units.ENERGY), rrpa.numbers("ratio_e"), rrpa.numbers("ratio_mutau"))
+        if rrpa
+        else None,
+    )

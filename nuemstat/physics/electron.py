@@ -1,0 +1,119 @@
+"""Elastic neutrino-electron scattering on atoms with magnetic moments, millicharges and charge radii.
+
+Formulas: Atzori Corona et al., PRD 107 (2023) 053001 (arXiv:2207.05036), sec. 2; Kouzakov and Studenikin, PRD 95
+(2017) 055013; conventions: T recoil, E neutrino energy, q^2 = -2 m_e T, so a positive charge lowers the vector
+coupling.
+"""
+
+from math import pi
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nuemstat import units
+from nuemstat.errors import ModelError
+from nuemstat.physics.atom import Atom
+from nuemstat.physics.couplings import (
+    CHARGE_AMPLITUDE,
+    MAGNETIC_AREA,
+    RADIUS_AMPLITUDE,
+    CouplingScheme,
+    transition,
+)
+from nuemstat.physics.flux import Flux, Moments
+from nuemstat.physics.kinematics import minimum_energy
+from nuemstat.polynomial import CouplingPolynomial, FloatArray
+from nuemstat.vocabulary import COUPLINGS, FLAVOURS, coupling_name
+
+Approximation = Literal["free", "fea", "epa", "best"]
+APPROXIMATIONS: tuple[Approximation, ...] = ("free", "fea", "epa", "best")
+
+
+def rate(
+    recoil: npt.ArrayLike,
+    flux: Flux,
+    *,
+    flavour: str,
+    antineutrino: bool,
+    atom: Atom,
+    scheme: CouplingScheme,
+    approximation: Approximation,
+    neutrino_mass: float = 1 * units.eV,
+) -> CouplingPolynomial:
+    """Scatterings per atom and recoil energy, as a polynomial in the couplings in workspace units.
+
+    recoil : energies above 0 [energy], any shape;  flux : spectrum of this flavour [normalisation / energy];
+    result : [normalisation x area / energy]; with `Flux.line(E)` the cross section dsigma/dT [area / energy].
+    approximation :
+    ``free`` all Z electrons are free, for recoils far above all binding energies;
+    ``fea`` free electrons, as many as the recoil can free (stepping);
+    ``epa`` as fea, and charges by equivalent photons (for a neutrino mass [energy]): no interference of charges
+    with the weak amplitude or the radii, so these monomials are absent;
+    ``best`` as epa, and the weak and radius terms with the many-body (RRPA) correction where it is tabulated.
+
+    Raises
+    ------
+    ModelError : a recoil that is not above 0, an unknown approximation, a coupling that the scheme or a table
+    that the atom does not have.
+    """
+    if approximation not in APPROXIMATIONS:
+        allowed = ", ".join(APPROXIMATIONS)
+        raise ModelError(f"electron scattering: approximation {approximation!r}; allowed are {allowed}")
+    T = np.asarray(recoil, dtype=float)
+    moments = flux.moments(minimum_energy(T, units.ELECTRON_MASS))
+    electrons = np.full(T.shape, float(atom.Z)) if approximation == "free" else atom.z_eff(T)
+    equivalent_photons = approximation in ("epa", "best")
+
+    charge = None if equivalent_photons else -CHARGE_AMPLITUDE / (2 * units.ELECTRON_MASS * T)
+    total = _weak(T, moments, flavour, scheme.axial(flavour, antineutrino=antineutrino), scheme, charge) * electrons
+    if approximation == "best":
+        total = total * (1 / atom.rrpa_ratio(flavour, T))
+    if equivalent_photons:
+        total = total + _photons(T, flux, flavour, atom, neutrino_mass)
+    magnetic = MAGNETIC_AREA * (moments.m0 / T - moments.m1) * electrons
+    return total + CouplingPolynomial({((coupling_name("magnetic_moment", flavour, flavour), 2),): magnetic})
+
+
+def _weak(
+    T: FloatArray, moments: Moments, flavour: str, axial: float, scheme: CouplingScheme, charge: FloatArray | None
+) -> CouplingPolynomial:
+    """All that a vector coupling enters, per free electron; `charge` is the slope of gV in the charge, if any.
+
+    (gV+gA)^2 + (gV-gA)^2 (1-T/E)^2 - (gV^2-gA^2) m T/E^2, sorted by powers of gV.
+    """
+    mass = units.ELECTRON_MASS
+    helicity = 2 * T * moments.m1 - T**2 * moments.m2  # 1 - (1-T/E)^2
+    flip = mass * T * moments.m2
+    vector_squared = 2 * moments.m0 - helicity - flip
+    axial_squared = 2 * moments.m0 - helicity + flip
+
+    slopes: dict[str, npt.ArrayLike] = {
+        coupling_name("charge_radius", flavour, flavour): np.full(T.shape, RADIUS_AMPLITUDE)
+    }
+    if charge is not None:
+        slopes[coupling_name("millicharge", flavour, flavour)] = charge
+    vector = CouplingPolynomial.linear(np.full(T.shape, scheme.electron(flavour)), slopes)
+    total = vector.squared() * vector_squared + vector * (2 * axial * helicity)
+    total = total + CouplingPolynomial.constant(axial**2 * axial_squared)
+    for other in FLAVOURS:
+        if other != flavour:
+            total = total + _transition(flavour, other, charge, vector_squared)
+    return total * (units.FERMI_AREA**2 * mass / (2 * pi))
+
+
+def _transition(flavour: str, other: str, charge: FloatArray | None, weight: FloatArray) -> CouplingPolynomial:
+    if charge is not None:
+        return transition(flavour, other, charge, np.full(weight.shape, RADIUS_AMPLITUDE)) * weight
+    return CouplingPolynomial({((coupling_name("charge_radius", flavour, other), 2),): RADIUS_AMPLITUDE**2 * weight})
+
+
+def _photons(T: FloatArray, flux: Flux, flavour: str, atom: Atom, neutrino_mass: float) -> CouplingPolynomial:
+    """Ionisation by charges as absorption of equivalent photons of energy T, for neutrinos above T.
+
+    dsigma/dT = 2 alpha/pi sigma_gamma(T)/T ln(E/m_nu) x^2: Chen et al. PRD 90 (2014) 011301, arXiv:2207.05036.
+    """
+    scale = COUPLINGS["millicharge_ee"].scale
+    logarithm = flux.moments(T).logarithm(neutrino_mass)
+    values = 2 * units.ALPHA / pi * scale**2 * atom.photoabsorption(T) / T * logarithm
+    return CouplingPolynomial({((coupling_name("millicharge", flavour, other), 2),): values for other in FLAVOURS})

@@ -1,0 +1,203 @@
+"""The vocabulary of validation/<experiment>.yaml: published numbers, and how ours are computed.
+
+A file looks like this (every key below, no others)::
+
+    schema: nuemstat/validation/1
+    experiment: lz_sr1
+    title: LUX-ZEPLIN, first science run
+    rows:
+      - quantity: upper limit on the universal magnetic moment     # in words; unique in the file
+        workspace: lz_sr1:epa,paper                                # or a list of them: a joint fit
+        compute: {kind: limit, coupling: magnetic_moment, take: upper_limit, cl: 0.90}
+        published: 1.1e-11                  # a number, an interval [lo, hi], or a list of intervals
+        unit: mu_B
+        source: "arXiv:2207.05036, table I"
+        status: read                        # read release cross-checked digitised computed memory
+        tolerance: {relative: 0.05}         # or {absolute: 1e-13}, in `unit`; leave out to show only
+        gated: true                         # a broken tolerance fails `nuemstat validate`
+        conditional: "..."                  # optional: why the published number holds under other assumptions
+        note: "..."                         # optional: cause of a difference
+
+`compute` is one of
+
+    {kind: limit, coupling, take: upper_limit | interval | intervals | best_fit, cl, method, data, free, fixed}
+    {kind: fit, take: coupling | coupling_error | nuisance | pull | q_min | p_value, name, data, free, fixed}
+    {kind: yield, process, channels, data, free, fixed}        counts at the best fit
+    {kind: expected, process, channels, at}                    counts before any fit, nuisances at their centres
+    {kind: significance, coupling, at, data, free, fixed}      in standard deviations
+
+`channels` restricts a sum over all channels; `free`, `fixed` and `at` speak physical units, as the command line does.
+`take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
+A relative tolerance is relative to the published number, and for intervals to half of their width, since an end
+may be near zero. Rows of status memory and conditional ones are shown and cannot be gated.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from nuemstat.errors import ModelError
+from nuemstat.strict import Name, Strict, one_line, tupled
+
+SCHEMA = "nuemstat/validation/1"
+Interval = tuple[float, float]
+Value = float | Interval | tuple[Interval, ...]
+
+
+def as_intervals(value: Value) -> tuple[Interval, ...]:
+    """A number as an interval of no width, an interval, or several, as a tuple of intervals."""
+    if isinstance(value, tuple):
+        return tuple(_pair(item) for item in value) if isinstance(value[0], tuple) else (_pair(value),)
+    return ((value, value),)
+
+
+def _pair(item: object) -> Interval:
+    if not isinstance(item, tuple) or len(item) != 2:
+        raise ValueError(f"found {item!r}; an interval is two numbers")
+    return (float(item[0]), float(item[1]))
+
+
+class _Inference(Strict):
+    """What every fit can be told."""
+
+    data: str = "observed"
+    free: tuple[Name, ...] = ()
+    fixed: dict[Name, float] = Field(default_factory=dict)
+
+
+class LimitOf(_Inference):
+    """A number of the `limit` of a coupling."""
+
+    kind: Literal["limit"]
+    coupling: Name
+    take: Literal["upper_limit", "interval", "intervals", "best_fit"] = "upper_limit"
+    cl: Annotated[float, Field(gt=0, lt=1)] = 0.90
+    method: Literal["profile", "cls", "fc"] = "profile"
+
+
+class FitOf(_Inference):
+    """A number of the best fit; `name` is the coupling or the nuisance."""
+
+    kind: Literal["fit"]
+    take: Literal["coupling", "coupling_error", "nuisance", "pull", "q_min", "p_value"]
+    name: Name | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "FitOf":
+        if (self.name is None) != (self.take in ("q_min", "p_value")):
+            raise ValueError(f"take: {self.take} {'needs' if self.name is None else 'does not take'} a name")
+        return self
+
+
+class YieldOf(_Inference):
+    """Counts of a process at the best fit."""
+
+    kind: Literal["yield"]
+    process: Name
+    channels: tuple[Name, ...] | None = None
+
+
+class ExpectedOf(Strict):
+    """Counts of a process before any fit."""
+
+    kind: Literal["expected"]
+    process: Name
+    channels: tuple[Name, ...] | None = None
+    at: dict[Name, float] = Field(default_factory=dict)
+
+
+class SignificanceOf(_Inference):
+    """How many standard deviations the data are from one value of a coupling."""
+
+    kind: Literal["significance"]
+    coupling: Name
+    at: float
+
+
+Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | SignificanceOf, Field(discriminator="kind")]
+
+
+class Tolerance(Strict):
+    """How far ours may be, one of the two."""
+
+    relative: Annotated[float, Field(gt=0)] | None = None
+    absolute: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Tolerance":
+        if (self.relative is None) == (self.absolute is None):
+            raise ValueError("relative or absolute, one of the two")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.relative:.3g} rel." if self.relative is not None else f"{self.absolute:.3g} abs."
+
+
+class Row(Strict):
+    """One published number and how ours is computed; the module's documentation has an example."""
+
+    quantity: str
+    workspace: str | tuple[str, ...]
+    compute: Compute
+    published: Value
+    unit: str
+    source: str
+    status: Literal["read", "release", "cross-checked", "digitised", "computed", "memory"]
+    tolerance: Tolerance | None = None
+    gated: bool
+    conditional: str | None = None
+    note: str | None = None
+
+    @field_validator("published")
+    @classmethod
+    def _rising(cls, published: Value) -> Value:
+        for lo, hi in as_intervals(published):
+            if not isinstance(published, float) and not lo < hi:
+                raise ValueError(f"found [{lo:g}, {hi:g}]; an interval's lower end comes first")
+        return published
+
+    @model_validator(mode="after")
+    def _gate(self) -> "Row":
+        if self.gated and self.tolerance is None:
+            raise ValueError("gated: true needs a tolerance")
+        if self.gated and (self.status == "memory" or self.conditional):
+            raise ValueError("gated: found true on a row that is of status memory or conditional; false is allowed")
+        wants_interval = isinstance(self.compute, LimitOf) and self.compute.take in ("interval", "intervals")
+        if wants_interval != isinstance(self.published, tuple):
+            raise ValueError(f"published: {'an interval' if wants_interval else 'one number'} is what compute gives")
+        return self
+
+
+class Document(Strict):
+    """The published numbers of one experiment."""
+
+    schema_: Literal["nuemstat/validation/1"] = Field(alias="schema")
+    experiment: Name
+    title: str
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+
+    @field_validator("rows")
+    @classmethod
+    def _unique(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        names = [row.quantity for row in rows]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"quantity {twice!r} stands twice; each is named once")
+        return rows
+
+
+def read(path: Path) -> Document:
+    """Read one file of published numbers.
+
+    Raises
+    ------
+    ModelError : it cannot be read or does not fit, naming file, key, what was found and what is allowed.
+    """
+    from nuemstat.model.loader import _read_yaml as read_yaml
+
+    raw, _ = read_yaml(path)
+    try:
+        return Document.model_validate(tupled(raw))
+    except ValidationError as error:
+        raise ModelError(f"{path}: {one_line(error)}") from None

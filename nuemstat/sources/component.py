@@ -1,0 +1,69 @@
+"""What every source gives: components, each one flavour with one energy spectrum."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from nuemstat.errors import ModelError
+from nuemstat.physics.flux import Flux
+
+Flavour = Literal["e", "mu", "tau"]
+
+
+@dataclass(frozen=True, slots=True)
+class FluxComponent:
+    """Neutrinos of one kind at the detector.
+
+    name : the branch or part of the source (``"pp"``, ``"prompt"``, ``"delayed"``, ``"reactor"``);
+    flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure.
+    """
+
+    name: str
+    flavour: Flavour
+    antineutrino: bool
+    flux: Flux
+    per_time: bool
+
+
+class Source(Protocol):
+    """A frozen dataclass whose numbers are the physics inputs: change one with `with_number` and ask again."""
+
+    def components(self) -> tuple[FluxComponent, ...]:
+        """The flux at the detector, one entry per part and flavour."""
+        ...
+
+    def data_files(self) -> tuple[Path, ...]:
+        """The shipped tables that `components` reads, for provenance."""
+        ...
+
+
+S = TypeVar("S")
+
+
+def with_number(source: S, name: str, value: float) -> S:
+    """The source with one number set: ``"distance"``, or ``"pulls.low_energy"`` for an entry of a mapping.
+
+    Raises
+    ------
+    ModelError : the source has no such number.
+    """
+    field, _, key = name.partition(".")
+    current: Any = getattr(source, field, None)
+    if field not in getattr(source, "__dataclass_fields__", {}) or isinstance(current, Mapping) != bool(key):
+        known = ", ".join(getattr(source, "__dataclass_fields__", {}))
+        raise ModelError(f"{type(source).__name__}: no number {name!r}; fields are {known} (name.key for mappings)")
+    changed: Any = {**current, key: value} if key else value
+    return replace(source, **{field: changed})  # type: ignore[type-var]
+
+
+def check_names(where: str, found: Mapping[str, float], allowed: tuple[str, ...]) -> None:
+    """Complain about the first name that is not allowed.
+
+    Raises
+    ------
+    ModelError : a name that is not in `allowed`.
+    """
+    for name in found:
+        if name not in allowed:
+            raise ModelError(f"{where}: found {name!r}; allowed are {', '.join(allowed)}")

@@ -1,0 +1,117 @@
+"""Joint fits: several workspaces as one, parameters shared by name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from nuemstat.errors import WorkspaceError
+from nuemstat.workspace.document import Folded, Parameter, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One row of the sharing table: a nuisance and the workspaces that share it."""
+
+    name: str
+    kind: str
+    quantity: str
+    workspaces: tuple[str, ...]
+
+
+def combine(workspaces: Sequence[Workspace], *, name: str | None = None) -> Workspace:
+    """One workspace with the channels of all; equal names of parameters mean one parameter.
+
+    A member may be insensitive to a coupling that another holds. `name` defaults to the members' names
+    joined with ``__x__``.
+
+    Raises
+    ------
+    WorkspaceError : nothing to combine, one name with two definitions, a data set or channel used twice, or a
+        coupling that one member folded and another holds or folded elsewhere.
+    """
+    members = list(workspaces)
+    if not members:
+        raise WorkspaceError("combine: found no workspace; one or more are needed")
+    if len(members) == 1 and name is None:
+        return members[0]
+    for a, b in combinations(members, 2):
+        _refuse_shared_data(a, b)
+    parameters = _joined_parameters(members)
+    folded = _joined_folded(members)
+    return Workspace(
+        name=name or "__x__".join(member.name for member in members),
+        channels=tuple(channel for member in members for channel in member.channels),
+        parameters=parameters,
+        folded=folded,
+        provenance=tuple(entry for member in members for entry in member.provenance),
+    )
+
+
+def sharing(workspaces: Iterable[Workspace]) -> tuple[Shared, ...]:
+    """Which nuisance stands in two or more workspaces, in order of first appearance; couplings are left out."""
+    users: dict[str, list[str]] = {}
+    first: dict[str, Parameter] = {}
+    for workspace in workspaces:
+        for parameter in workspace.parameters:
+            if parameter.kind != "coupling":
+                first.setdefault(parameter.name, parameter)
+                users.setdefault(parameter.name, []).append(workspace.name)
+    return tuple(
+        Shared(name, first[name].kind, getattr(first[name], "quantity", ""), tuple(members))
+        for name, members in users.items()
+        if len(members) > 1
+    )
+
+
+def _refuse_shared_data(a: Workspace, b: Workspace) -> None:
+    for dataset in a.datasets:
+        if dataset in b.datasets:
+            raise WorkspaceError(
+                f"combine: {a.name} and {b.name} both use dataset {dataset}; each may enter a joint fit once"
+            )
+    names = {channel.name for channel in a.channels}
+    for channel in b.channels:
+        if channel.name in names:
+            raise WorkspaceError(f"combine: {a.name} and {b.name} both have a channel {channel.name}; names are unique")
+
+
+def _joined_parameters(members: Sequence[Workspace]) -> tuple[Parameter, ...]:
+    known: dict[str, tuple[Parameter, str]] = {}
+    for member in members:
+        for parameter in member.parameters:
+            if parameter.name not in known:
+                known[parameter.name] = (parameter, member.name)
+                continue
+            other, owner = known[parameter.name]
+            if other != parameter:
+                raise WorkspaceError(
+                    f"combine: {owner} and {member.name} define {parameter.name} differently: "
+                    f"{_difference(other, parameter)}; shared names need one definition"
+                )
+    return tuple(parameter for parameter, _ in known.values())
+
+
+def _difference(a: Parameter, b: Parameter) -> str:
+    """What differs, as ``sigma: 0.1 against 0.2``."""
+    left, right = a.model_dump(), b.model_dump()
+    keys = ["kind"] if a.kind != b.kind else [key for key in left if left[key] != right[key]]
+    return ", ".join(f"{key}: {left[key]!r} against {right[key]!r}" for key in keys)
+
+
+def _joined_folded(members: Sequence[Workspace]) -> tuple[Folded, ...]:
+    known: dict[str, tuple[Folded, str]] = {}
+    for member in members:
+        for folded in member.folded:
+            for other in members:
+                if any(parameter.name == folded.name for parameter in other.parameters):
+                    raise WorkspaceError(
+                        f"combine: {member.name} folded {folded.name} at {folded.value:g} and {other.name} holds it; "
+                        "compile all members with the same couplings"
+                    )
+            first, owner = known.setdefault(folded.name, (folded, member.name))
+            if first != folded:
+                raise WorkspaceError(
+                    f"combine: {folded.name} was folded at {first.value:g} in {owner} and at {folded.value:g} in "
+                    f"{member.name}; folded couplings need one value"
+                )
+    return tuple(folded for folded, _ in known.values())

@@ -1,0 +1,97 @@
+"""No result depends on the base units: a fresh interpreter with other ones gives the same pure numbers."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+# Rewrites the four base values while `nuemstat.units` is imported, so that whatever imports it sees the same ones.
+RESCALED = """
+import importlib.abc, importlib.machinery, json, re, sys
+
+BASE = json.loads(sys.argv[1])
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    def get_code(self, fullname):
+        source = self.get_data(self.path).decode()
+        for name, value in BASE.items():
+            source, found = re.subn(rf"^{name}: Final = 1\\.0$", f"{name}: Final = {value!r}", source, flags=re.M)
+            assert found == 1, name
+        return compile(source, self.path, "exec")
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "nuemstat.units":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        spec.loader = Loader(fullname, spec.origin)
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+from nuemstat import units
+assert all(getattr(units, name) == value for name, value in BASE.items())
+"""
+
+# Each case is a program that leaves pure numbers in the dictionary `result`.
+CASES = {
+    "physics": """
+import numpy as np
+from nuemstat.physics import cevns, electron
+from nuemstat.physics.atom import atom
+from nuemstat.physics.couplings import scheme
+from nuemstat.physics.flux import Flux
+from nuemstat.physics.nucleus import FORM_FACTORS, isotopes, molar_mass
+from nuemstat.polynomial import monomial_name
+
+nodes = np.array([0.0, 0.3, 2.0, 9.0]) * units.MeV
+density = np.array([0.0, 4.0, 2.0, 0.0]) * 1e12 / units.MeV / units.cm**2 / units.s
+flux = Flux(nodes, density) + Flux.line(0.862 * units.MeV, 3e12 / units.cm**2 / units.s)
+recoil = np.geomspace(1e-3, 3e2, 25) * units.keV
+result = {}
+
+
+def keep(key, element, polynomial):
+    per_atom = 1 / units.day / units.keV  # events per kg, day and keV
+    number = units.kg / (molar_mass(element) * units.MOLAR_GRAM)
+    for term, values in polynomial:
+        result[f"{key} {monomial_name(term)}"] = (values * number / per_atom).tolist()
+
+
+for element in ("Ge", "Cs", "Ar", "Xe"):
+    for form_factor in FORM_FACTORS:
+        rate = cevns.rate(recoil, flux, flavour="e", antineutrino=True, nucleus=isotopes(element)[0][0],
+                          scheme=scheme(), form_factor=form_factor)
+        keep(f"cevns {element} {form_factor}", element, rate)
+    for approximation in electron.APPROXIMATIONS:
+        rate = electron.rate(recoil, flux, flavour="mu", antineutrino=False, atom=atom(element), scheme=scheme(),
+                             approximation=approximation)
+        keep(f"electron {element} {approximation}", element, rate)
+""",
+}
+BASES = {"MeV": 3.7, "cm": 0.013, "s": 41.0, "kg": 0.059}
+
+
+def run(case: str, base: dict[str, float]) -> dict[str, list[float]]:
+    program = RESCALED + CASES[case] + "\njson.dump(result, sys.stdout)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(base)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_results_do_not_depend_on_the_base_units(case: str) -> None:
+    expected = run(case, dict.fromkeys(BASES, 1.0))
+    found = run(case, BASES)
+    assert set(found) == set(expected)
+    assert expected
+    for key, values in expected.items():
+        scale = np.max(np.abs(values))
+        np.testing.assert_allclose(found[key], values, rtol=1e-9, atol=1e-12 * scale, err_msg=key)
+        assert scale > 0, key

@@ -1,0 +1,215 @@
+"""The comparison with published numbers: its vocabulary, its verdicts, and that all shipped rows hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nuemstat import validate
+from nuemstat.errors import ModelError
+from nuemstat.published import as_intervals, read
+
+
+def row(workspace: str, **more) -> dict:
+    return {
+        "quantity": "counts of the background",
+        "workspace": workspace,
+        "compute": {"kind": "expected", "process": "background"},
+        "published": 165.0,
+        "unit": "counts",
+        "source": "made up for this test",
+        "status": "read",
+        "tolerance": {"relative": 0.01},
+        "gated": True,
+    } | more
+
+
+def written(folder: Path, *rows: dict) -> str:
+    content = {"schema": "nuemstat/validation/1", "experiment": "toy", "title": "A toy", "rows": list(rows)}
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def one(folder: Path, **more) -> validate.Comparison:
+    (found,) = validate.run([written(folder, row(str(folder / "alpha.json"), **more))])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("published", "tolerance", "gated", "verdict", "deviation"),
+    [
+        (165.0, {"relative": 0.001}, True, "agrees", 0.0),
+        (150.0, {"relative": 0.11}, True, "agrees", 0.1),
+        (150.0, {"relative": 0.09}, True, "broken", 0.1),
+        (150.0, {"relative": 0.09}, False, "differs", 0.1),
+        (180.0, {"absolute": 15.5}, True, "agrees", -15 / 180),
+        (180.0, {"absolute": 14.5}, True, "broken", -15 / 180),
+        (150.0, None, False, "shown", 0.1),
+    ],
+)
+def test_verdicts(toys, tmp_path, published, tolerance, gated, verdict, deviation):
+    found = one(tmp_path, published=published, tolerance=tolerance, gated=gated)
+    assert found.ours == 165.0
+    assert found.verdict == verdict
+    assert found.deviation == pytest.approx(deviation)
+    assert bool(found.reason) == (verdict in ("broken", "differs"))
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [
+        ({"quantety": "x"}, "rows.0: unknown key 'quantety'.*did you mean 'quantity'"),
+        ({"status": "recalled"}, "rows.0.status: found 'recalled'"),
+        ({"status": "memory"}, "rows.0: gated: found true on a row that is of status memory"),
+        ({"conditional": "other priors"}, "rows.0: gated: found true on a row"),
+        ({"tolerance": None}, "rows.0: gated: true needs a tolerance"),
+        ({"tolerance": {"relative": 0.1, "absolute": 1.0}}, "rows.0.tolerance: relative or absolute, one of the two"),
+        ({"tolerance": {"relative": -0.1}}, "rows.0.tolerance.relative: found -0.1"),
+        ({"published": [1.0, 2.0]}, "rows.0: published: one number"),
+        ({"compute": {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"}}, "published: an interval"),
+        ({"compute": {"kind": "limitt", "coupling": "millicharge_ee"}}, "rows.0.compute: .*'limitt'"),
+        ({"compute": {"kind": "fit", "take": "pull"}}, "rows.0.compute.*take: pull needs a name"),
+        ({"compute": {"kind": "expected", "proces": "x"}}, "rows.0.compute.*unknown key 'proces'"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_one_clear_line(tmp_path, change, pattern):
+    path = written(tmp_path, row("alpha.json") | change)
+    with pytest.raises(ModelError, match=pattern) as caught:
+        read(Path(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interval_the_wrong_way_round_is_refused(tmp_path):
+    compute = {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"}
+    with pytest.raises(ModelError, match="lower end comes first"):
+        read(Path(written(tmp_path, row("x", compute=compute, published=[2.0, 1.0]))))
+
+
+def test_two_rows_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ModelError, match="'counts of the background' stands twice"):
+        read(Path(written(tmp_path, row("x"), row("x"))))
+
+
+def test_numbers_with_an_exponent_alone_are_numbers(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(Path(written(tmp_path, row("x"))).read_text().replace("published: 165.0", "published: 2e-12"))
+    assert read(path).rows[0].published == 2e-12
+
+
+def test_what_cannot_be_computed_breaks_a_gate_and_only_that(toys, tmp_path):
+    compute = {"kind": "expected", "process": "cevns"}
+    gated = one(tmp_path, compute=compute)
+    assert gated.verdict == "broken"
+    assert gated.reason == "no process 'cevns'; there are background, electron"
+    shown = one(tmp_path, compute=compute, gated=False)
+    assert shown.verdict == "failed"
+    assert shown.ours is None
+    assert "-" in shown.cells()
+
+
+def test_intervals_are_compared_end_by_end_in_half_widths(toys, tmp_path):
+    from nuemstat.stats.intervals import limit
+    from nuemstat.workspace.document import Workspace
+
+    (interval,) = limit(Workspace.read(toys[0]), "millicharge_ee").intervals
+    low, high = interval
+    half = (high - low) / 2
+    compute = {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"}
+    moved = [low, high - 0.2 * half]
+    found = one(tmp_path, compute=compute, published=moved, unit="e", tolerance={"relative": 0.25})
+    assert found.ours == interval
+    assert found.verdict == "agrees"
+    assert found.deviation == pytest.approx(0.2 / 0.9)
+    assert one(tmp_path, compute=compute, published=moved, unit="e", tolerance={"relative": 0.2}).verdict == "broken"
+    several = one(tmp_path, compute=compute | {"take": "intervals"}, published=[moved, [1.0, 2.0]], unit="e")
+    assert several.verdict == "broken"
+    assert several.reason == "1 intervals where 2 are published"
+
+
+def test_every_kind_gives_what_the_library_gives(toys, tmp_path):
+    from nuemstat.stats.intervals import limit, significance
+    from nuemstat.stats.minimise import fit
+    from nuemstat.study import expressed_in
+    from nuemstat.workspace.document import Workspace
+
+    toy = Workspace.read(toys[0])
+    best, charge = fit(toy, free=("millicharge_ee",)), {"free": ["millicharge_ee"]}
+    upper = limit(expressed_in(toy, "magnetic_moment"), "magnetic_moment", cl=0.95).upper_limit
+    expected = [
+        ({"kind": "limit", "coupling": "magnetic_moment", "cl": 0.95}, upper),
+        (
+            {"kind": "limit", "coupling": "magnetic_moment_e", "take": "best_fit"},
+            limit(toy, "magnetic_moment_e").best_fit,
+        ),
+        (
+            {"kind": "significance", "coupling": "millicharge_ee", "at": 3e-12},
+            significance(toy, "millicharge_ee", 3e-12).sigma,
+        ),
+        ({"kind": "fit", "take": "q_min"} | charge, best.q_min),
+        ({"kind": "fit", "take": "p_value"} | charge, best.p_value),
+        (
+            {"kind": "fit", "take": "coupling", "name": "millicharge_ee"} | charge,
+            best.couplings["millicharge_ee"].value,
+        ),
+        ({"kind": "fit", "take": "pull", "name": "beam"} | charge, best.nuisances["beam"].pull),
+        ({"kind": "fit", "take": "nuisance", "name": "beam"} | charge, best.nuisances["beam"].value),
+        ({"kind": "yield", "process": "background"} | charge, best.yields["alpha_counts"]["background"]),
+        (
+            {"kind": "yield", "process": "electron", "channels": ["alpha_counts"]} | charge,
+            best.yields["alpha_counts"]["electron"],
+        ),
+    ]
+    rows = [
+        row(toys[0], quantity=f"row {i}", compute=compute, published=1.0, gated=False)
+        for i, (compute, _) in enumerate(expected)
+    ]
+    found = validate.run([written(tmp_path, *rows)])
+    assert [item.ours for item in found] == pytest.approx([value for _, value in expected])
+
+
+def test_a_joint_fit_can_be_compared(toys, tmp_path):
+    (found,) = validate.run([written(tmp_path, row(list(toys), published=330.0))])  # type: ignore[arg-type]
+    assert found.ours == 330.0
+    assert found.workspace == " + ".join(toys)
+
+
+def test_report_and_json_show_every_row(toys, tmp_path):
+    rows = [row(toys[0]), row(toys[0], quantity="a | b", published=100.0, gated=False, note="other cuts")]
+    found = validate.run([written(tmp_path, *rows)])
+    text = validate.markdown(found)
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(table) == 3
+    assert "a \\| b" in table[2]
+    assert "other cuts" in table[2]
+    assert "made up for this test (read)" in table[1]
+    content = json.loads(validate.to_json(found))
+    assert content["broken"] == 0
+    assert [item["verdict"] for item in content["rows"]] == ["agrees", "differs"]
+
+
+def test_unknown_names_are_met_with_a_suggestion():
+    if not validate.shipped():
+        pytest.skip("no published numbers are shipped yet")
+    known = next(iter(validate.shipped()))
+    with pytest.raises(ModelError, match=f"no published numbers for '{known}x'.*did you mean '{known}'"):
+        validate.run([f"{known}x"])
+
+
+@pytest.mark.parametrize(
+    ("value", "intervals"),
+    [(2.0, ((2.0, 2.0),)), ((1.0, 2.0), ((1.0, 2.0),)), (((1.0, 2.0), (3.0, 4.0)), ((1.0, 2.0), (3.0, 4.0)))],
+)
+def test_numbers_and_intervals_have_one_form(value, intervals):
+    assert as_intervals(value) == intervals
+
+
+@pytest.mark.slow
+def test_shipped_published_numbers_hold():
+    found = validate.run()
+    assert [
+        f"{item.experiment}, {item.quantity}: {item.reason}" for item in found if item.verdict in ("broken", "failed")
+    ] == []
+    assert {item.experiment for item in found} == set(validate.shipped())
