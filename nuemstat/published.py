@@ -194,7 +194,7 @@ def read(path: Path) -> Document:
     ------
     ModelError : it cannot be read or does not fit, naming file, key, what was found and what is allowed.
     """
-    from nuemstat.model.loader import _read_yaml as read_yaml
+    from nuemstat.model.loader import read_yaml
 
     raw, _ = read_yaml(path)
     try:

@@ -55,20 +55,6 @@ def joined(specs: Sequence[str]) -> tuple[Workspace, list[Workspace]]:
     return (members[0] if len(members) == 1 else combine(members)), members
 
 
-def expressed_in(workspace: Workspace, *couplings: str) -> Workspace:
-    """The workspace with each universal coupling among `couplings` in place of its flavours.
-
-    Raises
-    ------
-    WorkspaceError : a universal coupling whose flavours are not in the workspace.
-    """
-    held = {parameter.name for parameter in workspace.parameters}
-    for name in dict.fromkeys(couplings):
-        if name in UNIVERSAL and name not in held:
-            workspace = workspace.substitute(name)
-    return workspace
-
-
 def sensitive_couplings(workspace: Workspace) -> tuple[str, ...]:
     """Couplings a workspace can limit: universal, diagonal, then transition ones."""
     held = set(workspace.couplings)
@@ -82,8 +68,10 @@ def sensitive_couplings(workspace: Workspace) -> tuple[str, ...]:
 def nominal_yields(workspace: Workspace, at: Mapping[str, float] | None = None) -> dict[str, dict[str, float]]:
     """Expected counts by channel and process, nuisances at their centres.
 
-    at : values of couplings in mu_B, e, cm^2 or 1; the rest stay at their defaults.
+    at : values of couplings, universal ones included, in mu_B, e, cm^2 or 1; the rest stay at their defaults.
     """
+    for name in at or {}:
+        workspace = workspace.substitute(name) if name in UNIVERSAL else workspace
     values: dict[str, float] = {}
     for parameter in workspace.parameters:
         if parameter.kind in ("coupling", "free"):
@@ -135,7 +123,7 @@ def check_format(format: str) -> None:
 def world_models() -> tuple[str, ...]:
     """The shipped data models of the main job, as models/world.yaml lists them."""
     from nuemstat import resources
-    from nuemstat.model.loader import _read_yaml as read_yaml
+    from nuemstat.model.loader import read_yaml
 
     path = resources.models_folder() / "world.yaml"
     content, _ = read_yaml(path)
@@ -158,7 +146,7 @@ class _Task:
 def _compute(task: _Task) -> "Limit":
     from nuemstat.stats.intervals import limit
 
-    found = limit(expressed_in(task.workspace, task.coupling), task.coupling, cl=task.level)
+    found = limit(task.workspace, task.coupling, cl=task.level)
     return replace(found, workspaces=task.members)
 
 

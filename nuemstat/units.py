@@ -31,7 +31,7 @@ tonne: Final = 1e3 * kg
 
 # CODATA 2018 and PDG 2022; tests/test_units.py compares them with scipy.constants.
 ALPHA: Final = 7.2973525693e-3  # fine-structure constant at q2 = 0
-HBARC: Final = 197.3269804 * MeV * fm
+HBARC: Final = 197.3269804593 * MeV * fm
 FERMI: Final = 1.1663787e-5 / GeV**2  # Fermi constant, natural units
 FERMI_AREA: Final = FERMI * HBARC  # G_F (hbar c) [length/energy]: squared, a cross section per energy^2
 ELECTRON_MASS: Final = 0.51099895 * MeV

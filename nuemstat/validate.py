@@ -125,10 +125,6 @@ class _Engine:
             from nuemstat.study import nominal_yields
 
             return _counts(nominal_yields(workspace, compute.at), compute)
-        from nuemstat.study import expressed_in
-
-        names = [compute.coupling] if isinstance(compute, LimitOf | SignificanceOf) else []
-        workspace = expressed_in(workspace, *names, *compute.free, *compute.fixed)
         if isinstance(compute, LimitOf):
             return _of_limit(self._limit(workspace, compute), compute, row.published)
         if isinstance(compute, SignificanceOf):
@@ -164,8 +160,10 @@ class _Engine:
     def _significance(workspace: Workspace, compute: SignificanceOf) -> float:
         from nuemstat.stats.intervals import significance
 
-        asked = {"data": compute.data, "free": compute.free, "fixed": compute.fixed}
-        return significance(workspace, compute.coupling, compute.at, **asked).sigma
+        found = significance(
+            workspace, compute.coupling, compute.at, data=compute.data, free=compute.free, fixed=compute.fixed
+        )
+        return found.sigma
 
 
 def _of_limit(found: "Limit", compute: LimitOf, published: Value) -> Value:

@@ -26,21 +26,29 @@ def test_every_curve_and_the_line_are_drawn():
     curves = (parabola("one", 1e-12), parabola("both", 0.9e-12, joint=True), parabola("two", 2e-12))
     axes = draw(*curves)
     lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines) == ["one", "two", "both", "90 %"]
+    assert list(lines) == ["both", "one", "two", "90 %"]
     for curve in curves:
-        np.testing.assert_array_equal(lines[curve.label].get_xdata(), curve.values)
-        np.testing.assert_array_equal(lines[curve.label].get_ydata(), curve.delta)
+        x, y = np.asarray(lines[curve.label].get_xdata()), np.asarray(lines[curve.label].get_ydata())
+        np.testing.assert_allclose(y[np.searchsorted(x, curve.values)], curve.delta, atol=1e-9)
+        width = np.sqrt(curve.delta[0]) / abs(curve.values[0])
+        np.testing.assert_allclose(y, (x * width) ** 2, atol=0.01)
     assert set(lines["90 %"].get_ydata()) == {2.706}
     assert axes.get_xscale() == "linear"
-    assert axes.get_ylim() == (0, TOP)
+    assert lines["both"].get_zorder() < lines["one"].get_zorder()
+    assert axes.get_ylim() == (0, 2.706 + TOP)
 
 
 def test_curves_of_very_different_reach_are_all_visible():
     axes = draw(parabola("narrow", 1e-13), parabola("wide", 1e-9))
-    assert axes.get_xscale() == "symlog"
+    assert axes.get_xscale() == "asinh"
     low, high = axes.get_xlim()
-    assert low == pytest.approx(-3e-9)
-    assert high == pytest.approx(3e-9)
+    assert low == pytest.approx(-1e-9 * np.sqrt(2.706 + TOP), rel=0.01)
+    assert high == pytest.approx(1e-9 * np.sqrt(2.706 + TOP), rel=0.01)
+    ticks = axes.get_xticks()
+    assert {0.0, 2e-13, -2e-13, 1e-9, -1e-9} <= set(ticks)
+    texts = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert len(set(texts)) == len(texts)
+    assert r"$2 \cdot 10^{-13}$" in texts
     place = axes.transData.transform
     width = (place((1e-13, 0)) - place((-1e-13, 0)))[0] / (place((high, 0)) - place((low, 0)))[0]
     assert width > 0.05  # the narrow one is seen, although its reach is 1e-4 of the axis
@@ -74,6 +82,14 @@ def test_pictures_of_equal_results_are_equal(tmp_path):
         profile_picture(tmp_path / name, [parabola("x", 1e-12)], coupling="millicharge", threshold=2.7, level=0.9)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_points_on_top_of_each_other_do_not_bend_the_curve():
+    values = np.sort(np.append(np.linspace(-2.0, 2.0, 41), [0.5 + 1e-12, 1.0 + 1e-9]))
+    noisy = values**2 + 1e-9 * np.cos(1e6 * values)
+    x, y = Curve("x", values, noisy).dense()
+    np.testing.assert_allclose(y, x**2, atol=1e-3)
+    assert np.all(np.diff(x) > 0)
 
 
 def test_a_curve_that_never_comes_down_is_no_error():

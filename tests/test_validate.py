@@ -132,12 +132,11 @@ def test_intervals_are_compared_end_by_end_in_half_widths(toys, tmp_path):
 def test_every_kind_gives_what_the_library_gives(toys, tmp_path):
     from nuemstat.stats.intervals import limit, significance
     from nuemstat.stats.minimise import fit
-    from nuemstat.study import expressed_in
     from nuemstat.workspace.document import Workspace
 
     toy = Workspace.read(toys[0])
     best, charge = fit(toy, free=("millicharge_ee",)), {"free": ["millicharge_ee"]}
-    upper = limit(expressed_in(toy, "magnetic_moment"), "magnetic_moment", cl=0.95).upper_limit
+    upper = limit(toy, "magnetic_moment", cl=0.95).upper_limit
     expected = [
         ({"kind": "limit", "coupling": "magnetic_moment", "cl": 0.95}, upper),
         (

@@ -25,9 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("default")
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
-            result = application.main(arguments, prog_name="nuemstat", standalone_mode=False)
+            # Not application.main(), which answers interrupts and closed pipes in its own way.
+            given = list(sys.argv[1:] if arguments is None else arguments)
+            with application.make_context("nuemstat", given) as context:
+                result = application.invoke(context)
             sys.stdout.flush()
             return result if isinstance(result, int) else 0
+        except click.exceptions.Exit as error:
+            return error.exit_code
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             return 2

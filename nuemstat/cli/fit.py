@@ -20,7 +20,7 @@ def fit_command(
 ) -> None:
     """Best fit with pulls, yields and goodness of fit; joint when several W are given."""
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, *free, *held)
+    workspace = open_together(workspaces)
     from nuemstat.stats.minimise import fit
 
     emit(fit(workspace, free=free, fixed=held, data=data), as_json=as_json, output=output)

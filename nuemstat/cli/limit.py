@@ -33,7 +33,7 @@ def limit_command(
         raise click.UsageError("--expected is not in this version; --data asimov gives the limit of the median data")
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, coupling, *free, *held)
+    workspace = open_together(workspaces)
     from nuemstat.stats.intervals import limit
 
     found = limit(workspace, coupling, cl=cl, method=method, data=data, free=free, fixed=held, scan_range=span)

@@ -30,12 +30,12 @@ def assignment(value: str) -> tuple[str, float]:
 
 
 def data_set(value: str) -> str:
-    """observed, asimov, or asimov:NAME=VALUE."""
+    """observed, asimov, or asimov:NAME=VALUE (several, separated by commas)."""
     kind, colon, text = value.partition(":")
     if kind not in ("observed", "asimov") or (colon and kind == "observed"):
         raise click.BadParameter(f"found {value!r}; allowed are observed, asimov, asimov:NAME=VALUE")
-    if colon:
-        assignment(text)
+    for item in text.split(",") if colon else ():
+        assignment(item)
     return value
 
 

@@ -4,9 +4,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+
+if TYPE_CHECKING:
+    from nuemstat.workspace.document import Workspace
 
 Step = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is being done."""
@@ -36,19 +39,25 @@ def emit(result: Result, *, as_json: bool, output: Path | None) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False, title: str = "") -> None:
     """A table as wide as it needs where nothing limits it, else as wide as the terminal."""
+    from io import StringIO
+    from shutil import get_terminal_size
+
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    stream = sys.stderr if err else sys.stdout
-    console = Console(file=stream, width=None if stream.isatty() else 1000, highlight=False, emoji=False)
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    on_terminal = (sys.stderr if err else sys.stdout).isatty()
+    console = Console(file=StringIO(), width=get_terminal_size().columns if on_terminal else 1000)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    click.echo("\n".join([title, *lines] if title else lines), err=err)
 
 
 @contextmanager
@@ -71,7 +80,7 @@ def progress(total_text: str) -> Iterator[Step]:
         yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
 
 
-def share_table(opened: Sequence[Any]) -> None:
+def share_table(opened: "Sequence[Workspace]") -> None:
     """Who shares which parameter, on standard error, when there are several workspaces."""
     if len(opened) < 2:
         return
@@ -84,10 +93,10 @@ def share_table(opened: Sequence[Any]) -> None:
         note(f"{', '.join(workspace.name for workspace in opened)} share no nuisance parameter")
 
 
-def open_together(specs: Sequence[str], *names: str) -> Any:
-    """The workspace of all `specs`, with the universal couplings among `names` put in; says who shares what."""
-    from nuemstat.study import expressed_in, joined
+def open_together(specs: Sequence[str]) -> "Workspace":
+    """The workspace of all `specs`; says who shares what when they are several."""
+    from nuemstat.study import joined
 
     workspace, members = joined(specs)
     share_table(members)
-    return expressed_in(workspace, *names)
+    return workspace

@@ -29,7 +29,7 @@ def scan_command(
         raise click.UsageError(f"--coupling: found {', '.join(couplings)}; one coupling or two different ones")
     spans = options.range_table(ranges, couplings)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, *couplings, *free, *held)
+    workspace = open_together(workspaces)
     from nuemstat.stats.intervals import scan
 
     more = {} if points is None else {"points": points}

@@ -24,7 +24,7 @@ def significance_command(
 ) -> None:
     """Significance at which the data reject one value of a coupling."""
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, coupling, *free, *held)
+    workspace = open_together(workspaces)
     from nuemstat.stats.intervals import significance
 
     emit(significance(workspace, coupling, at, data=data, free=free, fixed=held), as_json=as_json, output=output)

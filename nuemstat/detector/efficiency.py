@@ -6,6 +6,7 @@ from typing import Literal, final
 
 import numpy as np
 from scipy import special
+from scipy.interpolate import PchipInterpolator
 
 from nuemstat.detector.quenching import check_points
 from nuemstat.errors import ModelError
@@ -65,9 +66,11 @@ class ConstantEfficiency(Efficiency):
 @final
 @dataclass(frozen=True)
 class TableEfficiency(Efficiency):
-    """A tabulated efficiency, linear between its points.
+    """A tabulated efficiency.
 
     energies : rising, in the unit of the abscissa; values : as many numbers;
+    interpolation : `linear` between the points, or `monotone_cubic` for points that are coarse against the curve
+        (Fritsch and Carlson, SIAM J. Numer. Anal. 17 (1980) 238): no overshoot, and no chord over a bend;
     shift : moves the curve along the abscissa, to higher energies where positive;
     outside : beyond the first and the last point, `clamp` keeps their values, `zero` selects nothing.
     """
@@ -76,6 +79,7 @@ class TableEfficiency(Efficiency):
     values: tuple[float, ...]
     shift: float = field(default=0.0, kw_only=True)
     outside: Literal["clamp", "zero"] = field(default="clamp", kw_only=True)
+    interpolation: Literal["linear", "monotone_cubic"] = field(default="linear", kw_only=True)
 
     def __post_init__(self) -> None:
         check_points("efficiency", self.energies, self.values)
@@ -89,7 +93,12 @@ class TableEfficiency(Efficiency):
 
     def _curve(self, energy: FloatArray) -> FloatArray:
         ends = 0.0 if self.outside == "zero" else None
-        return np.interp(energy - self.shift, self.energies, self.values, left=ends, right=ends)
+        at = energy - self.shift
+        if self.interpolation == "linear":
+            return np.interp(at, self.energies, self.values, left=ends, right=ends)
+        low, high = self.energies[0], self.energies[-1]
+        curve = PchipInterpolator(self.energies, self.values)(np.clip(at, low, high))
+        return np.where((at >= low) & (at <= high), curve, 0.0 if self.outside == "zero" else curve)
 
 
 @final

@@ -6,7 +6,6 @@ the logarithmic centre of the recoil bin. With 200 bins per decade (`recoil_grid
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -69,13 +68,16 @@ def recoil_grid(minimum: float, maximum: float, per_decade: int = 200, breakpoin
     """
     if not 0 < minimum < maximum < np.inf or per_decade < 1:
         raise ModelError(f"recoil grid: found {minimum:g} to {maximum:g}, {per_decade} per decade; 0 < low < high")
-    inner = sorted({b for b in breakpoints if minimum * (1 + 1e-9) < b < maximum * (1 - 1e-9)})
-    stops = np.array([minimum, *inner, maximum])
-    pieces = [stops[:1]]
-    for low, high in pairwise(stops):
-        number = max(1, int(np.ceil(per_decade * np.log10(high / low) - 1e-9)))
-        pieces.append(np.append(np.geomspace(low, high, number + 1)[1:-1], high))
-    return np.concatenate(pieces)
+    number = max(1, int(np.ceil(per_decade * np.log10(maximum / minimum) - 1e-9)))
+    jumps = np.unique(np.asarray(breakpoints, dtype=float))
+    jumps = jumps[(jumps > minimum * (1 + 1e-9)) & (jumps < maximum * (1 - 1e-9))]
+    grid = np.geomspace(minimum, maximum, number + 1)
+    grid[0], grid[-1] = minimum, maximum
+    if len(jumps):  # a grid point that all but coincides with a break point gives way to it
+        after = np.searchsorted(jumps, grid)
+        near = np.minimum(np.abs(grid - jumps[after - 1]), np.abs(grid - jumps[np.minimum(after, len(jumps) - 1)]))
+        grid = grid[near > 1e-6 * grid]
+    return np.union1d(grid, jumps)
 
 
 def bin_integrals(recoil_edges: FloatArray, rate_function: Callable[[FloatArray], Counts], nodes: int = 4) -> Counts:

@@ -56,7 +56,9 @@ def build_profiles(timing: Timing, files: ModelFiles) -> dict[str, TimeProfile]:
         return {name: TimeProfile.from_pulse(*pulse, delayed=name == "delayed") for name in ("prompt", "delayed")}
     table = files.table(spec.table)
     low, high = table.numbers("time_low", units.TIME), table.numbers("time_high", units.TIME)
-    return {name: TimeProfile.from_bins(low, high, table.numbers(name)) for name in ("prompt", "delayed")}
+    # A released table ends where the analysis does: later delayed arrivals fall off with the muon lifetime.
+    tails = {"prompt": None, "delayed": units.MUON_LIFETIME}
+    return {n: TimeProfile.from_bins(low, high, table.numbers(n), tail_lifetime=tail) for n, tail in tails.items()}
 
 
 def time_efficiency(timing: Timing) -> PlateauDecay | None:
@@ -122,6 +124,7 @@ def build_efficiency(spec: words.Efficiency, files: ModelFiles) -> eff.Efficienc
             tuple(table.numbers("efficiency")),
             shift=spec.shift.number if spec.shift else 0.0,
             scale=spec.scale,
+            interpolation=spec.interpolation,
             roll_off=eff.GaussianEdge(edge.position.number, edge.width.number) if edge else None,
         )
     if isinstance(spec, words.LogisticEfficiency):

@@ -1,5 +1,6 @@
 """Finds and reads model files: ``load_model("lz_sr1:epa,paper")``."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ def load_model(spec: str) -> Model:
     head, _, tail = spec.partition(":")
     options = [option.strip() for option in tail.split(",") if option.strip()]
     path = _model_path(head)
-    raw, digest = _read_yaml(path)
+    raw, digest = read_yaml(path)
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise ModelError(f"{path}: schema: found {found!r}; this version reads {SCHEMA!r}")
@@ -145,10 +146,12 @@ class _Loader(yaml.SafeLoader):
     """YAML as its version 1.2 reads it: only true and false are booleans, 1e-3 is a number, keys are unique."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -164,8 +167,13 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _read_yaml(path: Path) -> tuple[Any, str]:
-    import hashlib
+def read_yaml(path: Path) -> tuple[Any, str]:
+    """The content of a YAML file, and the sha256 of its bytes.
+
+    Raises
+    ------
+    ModelError : unreadable, not YAML, or a key that stands twice.
+    """
 
     try:
         raw = path.read_bytes()

@@ -137,8 +137,9 @@ class RollOff(Strict):
 
 
 class TableEfficiency(Strict):
-    """Linear interpolation of columns `energy` and `efficiency`.
+    """Columns `energy` and `efficiency`, interpolated.
 
+    interpolation : linear, or monotone_cubic where the points are coarse against the turn-on;
     shift : moves the curve along the axis; roll_off : an upper edge on top of it.
     """
 
@@ -146,6 +147,7 @@ class TableEfficiency(Strict):
     table: str
     source: str
     variable: Literal["recoil", "visible", "reconstructed"]
+    interpolation: Literal["linear", "monotone_cubic"] = "linear"
     shift: Energy | None = None
     scale: float = 1.0
     roll_off: RollOff | None = None

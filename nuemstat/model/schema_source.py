@@ -58,10 +58,12 @@ class FissionFractions(Strict):
 
 
 class ReactorPulls(Strict):
-    """Systematic changes of the spectrum, neutral at 0."""
+    """Systematic changes of the spectrum, neutral at 0; see nuemstat.sources.reactor.PULLS."""
 
     low_energy: float = 0.0
     capture: float = 0.0
+    tilt: float = 0.0
+    fission_energy: float = 0.0
     huber_z: float = 0.0
     huber_wm: float = 0.0
     huber_norm: float = 0.0

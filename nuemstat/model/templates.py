@@ -26,7 +26,7 @@ from nuemstat.model.builders import (
 )
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal
-from nuemstat.model.schema_response import Response
+from nuemstat.model.schema_response import RecoilGrid, Response
 from nuemstat.physics import cevns, electron
 from nuemstat.physics.atom import atom
 from nuemstat.physics.couplings import CouplingScheme, scheme
@@ -154,13 +154,19 @@ def _edges(document: ModelDocument, bench: Bench, signal: Signal) -> FloatArray:
     if response.matrix is not None:
         energy = document.channels[signal.channels[0]].axes[0]
         return response_matrix(bench, response, energy, None).recoil_edges
-    grid = response.recoil
-    if grid is None:
+    if response.recoil is None:
         raise ModelError(f"responses.{signal.response}: recoil is missing")
+    grid = response.recoil
+    key = ("edges", document.source, document.target, signal.interaction, grid)
+    return bench.once(key, lambda: _logarithmic_edges(document, bench, signal, grid))
+
+
+def _logarithmic_edges(document: ModelDocument, bench: Bench, signal: Signal, grid: RecoilGrid) -> FloatArray:
     jumps: list[float] = []
     for element in document.target.formula:
         if signal.interaction == "electron":
-            jumps += [float(threshold) for threshold in atom(element).thresholds]
+            # Shells open at thresholds; between its points a tabulated photoabsorption is a power law.
+            jumps += [float(edge) for edge in (*atom(element).thresholds, *atom(element).photo_energy)]
         else:
             masses = [nucleus.mass for nucleus, _ in isotopes(element)]
             ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}

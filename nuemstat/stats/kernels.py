@@ -227,7 +227,7 @@ class Kernel:
         self._map = np.array([row for row, _ in derived.values()]).reshape(len(derived), len(self.parameters))
         self._offset = np.array([offset for _, offset in derived.values()])
         ends = np.cumsum([0, *(channel.size for channel in self.channels)]).tolist()
-        self.slices = {c.name: slice(a, b) for c, a, b in zip(self.channels, ends, ends[1:], strict=True)}
+        self.slices = {c.name: slice(a, b) for c, a, b in zip(self.channels, ends[:-1], ends[1:], strict=True)}
         self.n_bins = int(ends[-1])
         self._n = len(self.parameters)
 

@@ -1,6 +1,6 @@
 """One channel of a workspace in pyhf's words: samples, modifiers, and Gaussian data as pseudo-counts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,7 +156,7 @@ def _by_nuisance(sample: Sample, ledger: Ledger) -> dict[str, list[tuple[Modifie
 
 
 def _interpolated(
-    channel: Channel, sample: Sample, basis: Basis, name: str, parts: list[tuple[Modifier, float]], ledger: Ledger
+    channel: Channel, sample: Sample, basis: Basis, name: str, parts: Sequence[tuple[Modifier, float]], ledger: Ledger
 ) -> list[dict[str, Any]]:
     """All that one nuisance does to one sample: one normsys for its norms, one histosys for the rest."""
     ledger.constrained.add(name)
@@ -189,7 +189,7 @@ def _norm(modifier: Modifier, alpha: float) -> float:
     return code4(modifier.parameter, hi, lo)(alpha)
 
 
-def _varied(channel: Channel, sample: Sample, parts: list[tuple[Modifier, float]], value: float) -> FloatArray:
+def _varied(channel: Channel, sample: Sample, parts: Sequence[tuple[Modifier, float]], value: float) -> FloatArray:
     """Contents with one nuisance at a value and every other at 0."""
     contents = np.array(sample.contents)
     change, ratio = np.zeros(channel.size), np.ones(channel.size)
@@ -232,7 +232,7 @@ def _over_all_axes(channel: Channel, shape: Shape, values: FloatArray) -> FloatA
     return np.broadcast_to(block.reshape(lengths), channel.shape).ravel()
 
 
-def _note_shapes(parts: list[tuple[Modifier, float]], name: str, ledger: Ledger) -> None:
+def _note_shapes(parts: Sequence[tuple[Modifier, float]], name: str, ledger: Ledger) -> None:
     for modifier, _ in parts:
         if not isinstance(modifier, Shape):
             continue

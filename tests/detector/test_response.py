@@ -155,8 +155,8 @@ def test_the_grid_has_its_break_points_and_its_density():
     assert grid[-1] == 0.1
     assert set(breakpoints[:2]) <= set(grid)
     steps = np.diff(np.log10(grid))
-    assert steps.max() <= 0.01 + 1e-12
-    assert steps.min() > 0.009
+    assert steps.max() <= 0.01 + 1e-6
+    assert steps.min() > 4e-7  # a grid point gives way to a break point that all but coincides
     assert len(recoil_grid(1e-3, 0.1, 100)) == 201
 
 

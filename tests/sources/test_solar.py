@@ -1,4 +1,3 @@
-import time
 
 import numpy as np
 import pytest
@@ -121,12 +120,10 @@ def test_b8_spectra_are_alike_but_not_the_same() -> None:
     assert above[0] != above[1]
 
 
-def test_components_are_deterministic_and_quick() -> None:
+def test_components_are_deterministic() -> None:
     source = SolarSource()
     first = source.components()
-    start = time.perf_counter()
     second = source.components()
-    assert time.perf_counter() - start < 0.05
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.flux.density, b.flux.density)
         assert a.flux.lines == b.flux.lines
