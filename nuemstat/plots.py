@@ -116,10 +116,10 @@ def _wide(axes: "Axes", linear: float, far: float) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("asinh", linear_width=linear / 2)
-    first = int(np.ceil(np.log10(4 * linear)))
+    first = int(np.ceil(np.log10(8 * linear)))
     decades = [10.0**power for power in range(first, int(np.floor(np.log10(far))) + 1)]
-    step = 1 + len(decades) // 3
-    places = [linear, *decades[step - 1 :: step]]
+    step = 1 + len(decades) // 4
+    places = [linear, *reversed(decades[::-step])]
     axes.xaxis.set_major_locator(FixedLocator([-place for place in reversed(places)] + [0.0, *places]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power_of_ten(value)))

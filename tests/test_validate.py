@@ -208,6 +208,7 @@ def test_numbers_and_intervals_have_one_form(value, intervals):
 @pytest.mark.slow
 def test_shipped_published_numbers_hold():
     found = validate.run()
+    assert found
     assert [
         f"{item.experiment}, {item.quantity}: {item.reason}" for item in found if item.verdict in ("broken", "failed")
     ] == []

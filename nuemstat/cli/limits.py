@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -52,17 +53,38 @@ def limits_command(
 
 @contextmanager
 def _executor(processes: int) -> Iterator[Executor | None]:
-    """Worker processes, started afresh so that no thread of ours is copied; none for one process."""
+    """Worker processes, started afresh so that no thread of ours is copied; none for one process.
+
+    An interrupt from the keyboard reaches every process of the terminal: the workers ignore it from their start
+    and are ended by us, so that nobody answers it with a traceback.
+    """
     if processes == 1:
         yield None
         return
     import multiprocessing
 
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     try:
+        with _interrupts_ignored():
+            for _ in range(processes):
+                pool.submit(os.getpid)
         yield pool
+    except BaseException:
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _print(found: "Sequence[Limit]", cl: float) -> None:

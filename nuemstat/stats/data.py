@@ -161,6 +161,13 @@ class Data:
             weight[self.gaussian] = self.precision if self.precision.ndim == 1 else 0.0
         return slope, weight
 
+    def seen(self, expected: FloatArray, weight: FloatArray) -> FloatArray:
+        """Observed instead of expected weights: n / expected^2 of Poisson bins above the floor, shape (n_bins,)."""
+        result = weight.copy()
+        above = self.poisson[expected[self.poisson] >= FLOOR]
+        result[above] = self.observed[above] * weight[above] ** 2
+        return result
+
     def fisher(self, weight: FloatArray, jacobian: FloatArray) -> FloatArray:
         """J W J^T, shape (n_parameters, n_parameters), the expected Fisher information of the bins."""
         matrix: FloatArray = (jacobian * weight) @ jacobian.T

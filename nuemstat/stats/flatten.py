@@ -12,8 +12,8 @@ import numpy as np
 
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
-from nuemstat.stats.interpolation import Function, anchor_weights, code4, linear_norm, power
 from nuemstat.workspace.document import Channel, Sample, Workspace
+from nuemstat.workspace.interpolation import Function, anchor_weights, code4, linear_norm, power
 from nuemstat.workspace.modifiers import HistoSys, Modifier, Norm, NormSys, Shape
 
 NOT_EVALUATED = ("shapesys", "staterror", "shapefactor", "lumi")

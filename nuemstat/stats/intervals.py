@@ -106,7 +106,7 @@ def significance(
     if not profile.bounds[0] <= at / scale <= profile.bounds[1]:
         low, high = (bound * scale for bound in profile.bounds)
         raise FitError(f"{coupling}: found {at:g} {unit}; allowed is {low:g} to {high:g}")
-    point = profile.at(at / scale, thorough=True)
+    point = profile.precisely(at / scale)
     if not point.solution.converged:
         warnings.append(f"the fit at {coupling} = {at:g} {unit} did not converge")
     q = max(point.q - minima[0].q, 0.0)
@@ -262,7 +262,7 @@ def _grid(problem: Problem, names: Sequence[str], grids: Sequence[FloatArray]) -
     for order, step in ((cells, -1), (cells[::-1], 1)):
         for cell in order:
             near = [(*cell[:i], cell[i] + step, *cell[i + 1 :]) for i in range(len(cell))]
-            candidates = [solved[other].x for other in near if other in solved]
+            candidates = [solved[other].x for other in near[::step] if other in solved][: 2 if others else 1]
             if step < 0 and (others or not candidates):
                 candidates += first
             for candidate in candidates:

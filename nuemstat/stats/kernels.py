@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.flatten import FlatChannel, Template, flatten
-from nuemstat.stats.interpolation import Function, FunctionTable
 from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.interpolation import Function, FunctionTable
 
 IndexArray = npt.NDArray[np.intp]
 
@@ -248,6 +248,17 @@ class Kernel:
         if self._offset.size:
             return expected, jacobian[: self._n] + self._map.T @ jacobian[self._n :]
         return expected, jacobian
+
+    @property
+    def curved(self) -> npt.NDArray[np.bool_]:
+        """Whether second derivatives of the counts by a parameter go beyond interpolation, shape (n_parameters,).
+
+        True for couplings that occur squared, false for norms and for nuisances whose functions have ends.
+        """
+        bent = np.zeros(self._n + self._offset.size, dtype=bool)
+        bent[self._functions.polynomial_of_degree_2] = True
+        mapped = (self._map[bent[self._n :]] != 0).any(axis=0)
+        return np.asarray(bent[: self._n] | mapped)
 
     def yields(self, x: FloatArray) -> dict[str, dict[str, float]]:
         """Expected counts by channel and process."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,53 @@ from nuemstat.vocabulary import COUPLINGS, coupling_name
 from nuemstat.workspace.document import Workspace
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """2 NLL at one place: value, gradient, expected counts, their Jacobian.
+
+    slope, weight : first derivative of 2 NLL by each expected count, and the count's Fisher weight.
+    """
+
+    likelihood: "Likelihood"
+    x: FloatArray
+    value: float
+    gradient: FloatArray
+    expected: FloatArray
+    jacobian: FloatArray
+    slope: FloatArray
+    weight: FloatArray
+
+    @property
+    def fisher(self) -> FloatArray:
+        """Expected Fisher information, shape (n_parameters, n_parameters)."""
+        return self._information(self.weight)
+
+    @property
+    def seen(self) -> FloatArray:
+        """Observed information, second derivatives of the expected counts left out, same shape."""
+        return self._information(self.likelihood.terms.seen(self.expected, self.weight))
+
+    def curvature(self, i: int, step: float) -> FloatArray:
+        """Row i of what the information leaves out of the Hessian of 2 NLL: the slope by each expected count times
+        the counts' second derivatives, from differences of the Jacobian; shape (n_parameters,)."""
+        shift = np.zeros_like(self.x)
+        shift[i] = step
+        change = self.likelihood.jacobian(self.x + shift)[1] - self.likelihood.jacobian(self.x - shift)[1]
+        return np.asarray(change @ self.slope) / (2 * step)
+
+    def _information(self, weight: FloatArray) -> FloatArray:
+        matrix = self.likelihood.terms.fisher(weight, self.jacobian)
+        matrix.flat[:: self.x.size + 1] += self.likelihood.constrained
+        return matrix
+
+
 class Likelihood:
     """2 NLL relative to the saturated model, as a function of the parameters that are not fixed.
 
     parameters : their names, in the order of every vector x; numbers are those of the workspace (of order one);
     defaults : shape (n_parameters,); bounds : shape (n_parameters, 2), infinite where there are none;
+    constrained, curved : shape (n_parameters,), which have a constraint, and which scale counts by their powers;
+    terms : the data, and how they are compared;
     n_bins : bins that carry information (Poisson bins that nothing can fill and that saw nothing are left out).
 
     Poisson bins follow Baker and Cousins, NIM 221 (1984) 437; below `FLOOR` expected counts they are continued
@@ -48,13 +91,14 @@ class Likelihood:
         self.defaults: FloatArray = np.array([default(p) for p in self.definitions], dtype=float)
         self.bounds = self._bounds()
         self.constrained = np.array([p.kind == "constrained" for p in self.definitions], dtype=bool)
+        self.curved = self._kernel.curved & ~self.constrained
         self._centres = np.zeros(len(self.parameters))
         self._constant = self._fixed_constraints()
-        self._data = self._without_empty_bins(Data.of(workspace, observed(workspace, data, self.fixed)))
+        self.terms = self._without_empty_bins(Data.of(workspace, observed(workspace, data, self.fixed)))
 
     def __call__(self, x: FloatArray) -> float:
         """2 NLL at parameters of shape (n_parameters,)."""
-        return self._data.value(self._kernel.expected(x)) + self._pull(x)
+        return self.terms.value(self._kernel.expected(x)) + self._pull(x)
 
     def gradient(self, x: FloatArray) -> FloatArray:
         """Derivatives of 2 NLL, shape (n_parameters,)."""
@@ -66,21 +110,16 @@ class Likelihood:
 
     def value_gradient_fisher(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """2 NLL, its gradient, and the expected Fisher information (half its expected Hessian), in one pass."""
-        expected, jacobian = self._kernel.expected_gradient(x)
-        slope, weight = self._data.weights(expected)
-        gradient = jacobian @ slope + np.where(self.constrained, 2 * (x - self._centres), 0.0)
-        fisher = self._data.fisher(weight, jacobian)
-        fisher[np.diag_indices_from(fisher)] += self.constrained
-        return self._data.value(expected) + self._pull(x), gradient, fisher
+        here = self.evaluate(x)
+        return here.value, here.gradient, here.fisher
 
-    def curvature(self, x: FloatArray, i: int, step: float) -> FloatArray:
-        """Row i of what the Fisher matrix leaves out of the Hessian of 2 NLL: its slope by each expected count times
-        the counts' second derivatives, from differences of the Jacobian; shape (n_parameters,)."""
-        slope, _ = self._data.weights(self._kernel.expected(x))
-        shift = np.zeros_like(x)
-        shift[i] = step
-        change = self._kernel.expected_gradient(x + shift)[1] - self._kernel.expected_gradient(x - shift)[1]
-        return np.asarray(change @ slope) / (2 * step)
+    def evaluate(self, x: FloatArray) -> "Evaluation":
+        """Everything of first order at one place, and what second order needs, in one pass."""
+        expected, jacobian = self._kernel.expected_gradient(x)
+        slope, weight = self.terms.weights(expected)
+        pull = np.where(self.constrained, 2 * (x - self._centres), 0.0)
+        value = self.terms.value(expected) + self._pull(x)
+        return Evaluation(self, x, value, jacobian @ slope + pull, expected, jacobian, slope, weight)
 
     def jacobian(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Expected counts of all bins, channel after channel, and their derivatives (n_parameters, n_bins)."""
@@ -92,14 +131,14 @@ class Likelihood:
 
     def value_at(self, counts: FloatArray) -> float:
         """2 NLL of given expected counts, shape as `counts`, without constraints."""
-        return self._data.value(counts)
+        return self.terms.value(counts)
 
     def errors(self, counts: FloatArray) -> FloatArray:
         """Rough error of each bin, to tell how far apart two expectations are: at least one count where Poisson."""
         errors = np.full(counts.shape, np.inf)
-        errors[self._data.poisson] = np.sqrt(np.maximum(counts[self._data.poisson], 1.0))
-        precision = self._data.precision
-        errors[self._data.gaussian] = 1 / np.sqrt(precision if precision.ndim == 1 else precision.diagonal())
+        errors[self.terms.poisson] = np.sqrt(np.maximum(counts[self.terms.poisson], 1.0))
+        precision = self.terms.precision
+        errors[self.terms.gaussian] = 1 / np.sqrt(precision if precision.ndim == 1 else precision.diagonal())
         return errors
 
     def expected(self, x: FloatArray) -> dict[str, FloatArray]:
@@ -119,12 +158,12 @@ class Likelihood:
 
     def observed(self) -> dict[str, FloatArray]:
         """The data that are fitted, by channel."""
-        return {name: self._data.observed[part] for name, part in self._kernel.slices.items()}
+        return {name: self.terms.observed[part] for name, part in self._kernel.slices.items()}
 
     @property
     def n_bins(self) -> int:
         """Bins that carry information."""
-        return int(self._data.poisson.size + self._data.gaussian.size)
+        return int(self.terms.poisson.size + self.terms.gaussian.size)
 
     def index(self, name: str) -> int:
         """Where a parameter stands in x."""
@@ -143,7 +182,7 @@ class Likelihood:
         The compiled model is shared. Bins left out as empty stay out.
         """
         other = copy(self)
-        other._data = self._data.replaced(counts)
+        other.terms = self.terms.replaced(counts)
         other._centres = self._centres if centres is None else np.asarray(centres, dtype=float)
         return other
 
@@ -187,7 +226,7 @@ class Likelihood:
         return data.without(empty) if empty.size else data
 
     def _check(self, x: FloatArray, counts: FloatArray) -> None:
-        poisson = self._data.poisson
+        poisson = self.terms.poisson
         if not poisson.size or counts[poisson].min() >= FLOOR:
             return
         number = int(poisson[counts[poisson].argmin()])

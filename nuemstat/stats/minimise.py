@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from iminuit import Minuit  # type: ignore[import-untyped]
+from iminuit import Minuit
 from scipy.stats import chi2
 
 from nuemstat.errors import FitError
@@ -108,31 +108,45 @@ def migrad(likelihood: Likelihood, point: FloatArray) -> tuple[FloatArray, float
         x[active] = y * scale
         return x
 
+    def value(y: FloatArray) -> float:
+        found = likelihood(whole(y))
+        return found if np.isfinite(found) else 1e100
+
     def hessian(y: FloatArray) -> FloatArray:
         return np.asarray(2 * likelihood.fisher(whole(y))[np.ix_(active, active)] * scale * scale[:, None])
 
     minuit = Minuit(
-        lambda y: likelihood(whole(y)),
+        value,
         x[active] / scale,
         grad=lambda y: likelihood.gradient(whole(y))[active] * scale,
         hessian=hessian,
     )
     minuit.limits = list(likelihood.bounds[active] / scale[:, None])
     minuit.errordef, minuit.strategy, minuit.tol = 1, 0, 1e-3
-    minuit.migrad()
-    if not minuit.valid:
+    with np.errstate(all="ignore"):
         minuit.migrad()
+        if not minuit.valid:
+            minuit.migrad()
     end = whole(np.array(minuit.values)).copy()
     return end, likelihood(end)
 
 
 def covariance(likelihood: Likelihood, solution: Solution) -> FloatArray:
-    """Inverse Fisher matrix in external coordinates, NaN where the likelihood is flat to first order."""
+    """Inverse Fisher matrix in external coordinates.
+
+    NaN at a bound, and where the expectation is stationary so that 2 NLL is not parabolic: there the Fisher
+    information is less than a tenth of the curvature of 2 NLL.
+    """
     n = solution.x.size
     matrix = np.full((n, n), np.nan)
     lower, upper = likelihood.bounds.T
     inside = (solution.x > lower) & (solution.x < upper)
-    rows = np.flatnonzero((solution.fisher.diagonal() > 0) & inside)
+    sensitive = solution.fisher.diagonal() > 0
+    here = likelihood.evaluate(solution.x)
+    for i in np.flatnonzero(likelihood.curved & sensitive & inside):
+        missing = here.curvature(int(i), 1e-4 * max(abs(solution.x[i]), 1e-6))[i]
+        sensitive[i] = abs(missing) < 20 * solution.fisher[i, i]
+    rows = np.flatnonzero(sensitive & inside)
     scale = np.sqrt(solution.fisher.diagonal()[rows])
     reduced = solution.fisher[np.ix_(rows, rows)] / scale / scale[:, None]
     if rows.size and np.linalg.cond(reduced) < 1e13:

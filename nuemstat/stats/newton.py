@@ -7,30 +7,20 @@ definite. Damping is relative to the diagonal, so units do not matter.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from nuemstat.polynomial import FloatArray
+from nuemstat.stats.likelihood import Evaluation, Likelihood
 
 BoolArray = npt.NDArray[np.bool_]
 
-
-class Objective(Protocol):
-    """What is minimised: `Likelihood`, or anything that offers as much of it."""
-
-    bounds: FloatArray
-    constrained: BoolArray
-
-    def value_gradient_fisher(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """2 NLL, its gradient, and half its expected Hessian."""
-        ...
-
-    def curvature(self, x: FloatArray, i: int, step: float) -> FloatArray:
-        """What half the expected Hessian leaves out of row i, from central differences of this step."""
-        ...
+_LONGEST = 8.0
+"""In sigma of a constrained nuisance: the longest step."""
+_CLOSE = 1.0
+"""In 2 NLL to the minimum: where observed weights converge faster than expected ones, which are safer from afar."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,40 +41,52 @@ class Solution:
 
 
 def minimise(
-    likelihood: Objective,
+    likelihood: Likelihood,
     start: FloatArray,
     *,
     held: BoolArray | None = None,
     tolerance: float = 1e-9,
     iterations: int = 100,
+    ceiling: float = np.inf,
 ) -> Solution:
     """The local minimum of 2 NLL downhill of `start`, inside the bounds; parameters in `held` stay.
 
-    tolerance : in 2 NLL. A solution that is not converged says so; nothing is raised.
+    tolerance : in 2 NLL; ceiling : above this value, a tolerance of 1e-4 will do.
+    A solution that is not converged says so; nothing is raised.
     """
-    lower, upper = likelihood.bounds.T
+    strict, (lower, upper) = tolerance, likelihood.bounds.T
     movable = np.ones(start.size, dtype=bool) if held is None else ~held
-    curved = np.flatnonzero(movable & ~likelihood.constrained)
+    curved = np.flatnonzero(movable & likelihood.curved)
     x = np.where(movable, np.minimum(np.maximum(start, lower), upper), start)
-    value, gradient, fisher = likelihood.value_gradient_fisher(x)
+    here = likelihood.evaluate(x)
+    fisher = here.fisher
     largest = fisher.diagonal()[curved].copy()
-    hessian = _hessian(likelihood, x, fisher, curved, largest)
-    damping, count, stuck = 0.0, 0, False
+    damping, count, distance, moved, stuck = 0.0, 0, np.inf, True, False
+    secant = (np.zeros_like(x), np.zeros_like(x))
     while True:
-        free = movable & ~((x <= lower) & (gradient > 0)) & ~((x >= upper) & (gradient < 0))
-        matrix = hessian if _is_positive(hessian, free) else 2 * fisher
-        full, distance = _step(gradient, matrix, free, 0.0)
+        if moved:
+            x, gradient = here.x, here.gradient
+            free = movable & ~((x <= lower) & (gradient > 0)) & ~((x >= upper) & (gradient < 0))
+            matrix = _hessian(here, fisher, curved, largest, free, close=distance < _CLOSE)
+            if distance < _CLOSE:
+                matrix = _updated(matrix, *secant)
+            step, distance = _step(gradient, matrix, free, 0.0)
+            tolerance = max(tolerance, 1e-4) if here.value - 10 * distance > ceiling else strict
         if distance < tolerance or count >= iterations or stuck:
-            return Solution(x, value, gradient, fisher, distance, count, distance < (1e-6 if stuck else tolerance))
-        step = full if damping == 0.0 else _step(gradient, matrix, free, damping)[0]
-        trial = _inside(x, step, gradient, matrix, free, damping, likelihood.bounds)
-        new_value, new_gradient, new_fisher = likelihood.value_gradient_fisher(trial)
+            done = distance < (1e-6 if stuck else tolerance)
+            return Solution(x, here.value, gradient, fisher, distance, count, done)
+        if damping > 0.0:
+            step, _ = _step(gradient, matrix, free, damping)
+        step *= min(1.0, _LONGEST / np.abs(step[likelihood.constrained]).max(initial=_LONGEST))
+        with np.errstate(all="ignore"):  # what overflows is not finite, and stepped back from
+            there = likelihood.evaluate(_inside(x, step, gradient, matrix, free, damping, likelihood.bounds))
         count += 1
-        slope = min(float((trial - x) @ gradient), 0.0)
-        if np.isfinite(new_value) and new_value <= value + 1e-4 * slope + 1e-13 * abs(value):
-            x, value, gradient, fisher = trial, new_value, new_gradient, new_fisher
+        slope = min(float((there.x - x) @ gradient), 0.0)
+        moved = bool(there.value <= here.value + 1e-4 * slope + 1e-13 * abs(here.value))
+        if moved:
+            secant = (there.x - here.x, there.gradient - here.gradient)
+            here, fisher = there, there.fisher
             largest = np.maximum(largest, fisher.diagonal()[curved])
-            hessian = _hessian(likelihood, x, fisher, curved, largest)
             damping = 0.0 if damping < 1e-2 else 0.1 * damping
         else:
             damping = max(1e-2, 5 * damping)
@@ -92,17 +94,36 @@ def minimise(
 
 
 def _hessian(
-    likelihood: Objective, x: FloatArray, fisher: FloatArray, curved: npt.NDArray[np.intp], largest: FloatArray
+    here: Evaluation,
+    fisher: FloatArray,
+    curved: npt.NDArray[np.intp],
+    largest: FloatArray,
+    free: BoolArray,
+    *,
+    close: bool,
 ) -> FloatArray:
-    """2 F, with the second derivatives of the expected counts by curved parameters added."""
-    hessian = 2 * fisher
+    """The best positive definite Hessian: observed weights if close, the rows of curved parameters completed."""
+    bare = 2 * (here.seen if close else fisher)
+    whole = bare.copy()
+    others = np.setdiff1d(np.arange(fisher.shape[0]), curved) if curved.size else curved
     for i, size in zip(curved, largest, strict=True):
-        if size > 0:
-            row = likelihood.curvature(x, int(i), 1e-2 / np.sqrt(size))
-            others = np.setdiff1d(np.arange(x.size), curved)
-            hessian[i] += row
-            hessian[others, i] += row[others]
-    return hessian
+        if size > 0 and free[i]:
+            row = here.curvature(int(i), 1e-2 / np.sqrt(size))
+            whole[i] += row
+            whole[others, i] += row[others]
+    for matrix in (whole, bare):
+        if _is_positive(matrix, free):
+            return matrix
+    return 2 * fisher
+
+
+def _updated(matrix: FloatArray, moved: FloatArray, change: FloatArray) -> FloatArray:
+    """The matrix with the curvature seen along the last step (one BFGS update, which keeps it positive definite)."""
+    along = matrix @ moved
+    expected, seen = float(moved @ along), float(moved @ change)
+    if seen <= 0.05 * expected or expected <= 0:
+        return matrix
+    return np.asarray(matrix - np.outer(along, along / expected) + np.outer(change, change / seen))
 
 
 def _is_positive(hessian: FloatArray, free: BoolArray) -> bool:

@@ -43,8 +43,10 @@ class Profile:
         self._held = np.arange(len(likelihood.parameters)) == self.index
         others = [other for other in unconstrained(likelihood) if other != name]
         floated = [other for other in others if likelihood.workspace.parameter(other).kind == "coupling"]
+        self._floated = bool(floated)
         self._starts = starts(likelihood, floated) if floated else [likelihood.defaults]
-        self._several = bool(others)
+        self._several = bool((likelihood.curved & ~self._held).any())
+        self._height = np.inf
         self.points: list[Point] = []
 
     @property
@@ -64,13 +66,19 @@ class Profile:
         if place < len(self.points) and self.points[place].value == value:
             return self.points[place]
         candidates = list(self._near(value, place))
-        if thorough or not candidates:
-            candidates += self._starts
-        elif not self._several:
+        if not self._floated:
             candidates = candidates[:1]
+        if not candidates or (thorough and self._floated):
+            candidates += self._starts
         point = self._lowest(value, candidates)
         insort(self.points, point, key=lambda p: p.value)
         return point
+
+    def precisely(self, value: float) -> Point:
+        """The profile at one value, to full precision however high it is there."""
+        point = self.at(value, thorough=True)
+        best = minimise(self.likelihood, point.solution.x, held=self._held)
+        return Point(value, best.value, float(best.gradient[self.index]), best)
 
     def _near(self, value: float, place: int) -> Iterator[FloatArray]:
         """Predictions from the neighbours, the nearer one first."""
@@ -93,14 +101,15 @@ class Profile:
 
     def _lowest(self, value: float, candidates: Sequence[FloatArray]) -> Point:
         found = []
+        ceiling = self.q_min + self._height if self.points else np.inf
         for candidate in candidates:
             x = candidate.copy()
             x[self.index] = value
-            found.append(minimise(self.likelihood, x, held=self._held))
+            found.append(minimise(self.likelihood, x, held=self._held, ceiling=ceiling))
         if not any(solution.converged for solution in found):
             x = self.likelihood.defaults.copy()
             x[self.index] = value
-            found.append(minimise(self.likelihood, x, held=self._held))
+            found.append(minimise(self.likelihood, x, held=self._held, ceiling=ceiling))
         best = min(found, key=lambda solution: (not solution.converged, solution.value))
         return Point(value, best.value, float(best.gradient[self.index]), best)
 
@@ -108,6 +117,7 @@ class Profile:
         """Sample outwards until the profile stands `height` above its minimum beyond every cancellation, then inwards
         until neighbours predict each other wherever it is lower than that."""
         base, size = self.reach.base, self.reach.size
+        self._height = height
         self.at(min(max(base, self.bounds[0]), self.bounds[1]), thorough=True)
         for sign in (1.0, -1.0):
             for factor in (0.01, 0.25, 0.5, 1.0, 2.0):
@@ -145,7 +155,11 @@ class Profile:
             step = places.step
             for i in places:
                 point, neighbour = self.points[i], self.points[i - step]
-                found = self._lowest(point.value, [self._predicted(neighbour, point.value)])
+                offered = self._predicted(neighbour, point.value)
+                apart = offered - point.solution.x
+                if apart @ point.solution.fisher @ apart < 1:  # the same basin
+                    continue
+                found = self._lowest(point.value, [offered])
                 if found.solution.converged and found.q < point.q - 1e-7:
                     self.points[i] = found
 

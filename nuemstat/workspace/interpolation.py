@@ -98,6 +98,8 @@ class FunctionTable:
         self._upper = np.array([f.upper for f in functions], dtype=float)
         self._up = np.array([f.up for f in functions], dtype=float)
         self._down = np.array([f.down for f in functions], dtype=float)
+        bent = (table[2:] != 0).any(axis=0) & np.isinf(self._upper)
+        self.polynomial_of_degree_2 = np.unique(self.parameter[bent])
         self._exponential = (self._up != 0) | (self._down != 0)
 
     def __call__(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -357,17 +357,18 @@ def test_as_a_module_with_two_processes_and_no_terminal(toys, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
-def test_an_interrupt_leaves_nothing(toys, tmp_path):
+@pytest.mark.parametrize("delay", [0.0, 0.5, 1.0])
+def test_an_interrupt_leaves_nothing(toys, tmp_path, delay):
     folder = tmp_path / "here"
     folder.mkdir()
     process = as_process("limits", "--model", toys[0], "--model", toys[1], cwd=folder, start_new_session=True)
     while not list(folder.iterdir()) and process.poll() is None:
         time.sleep(0.01)
+    time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "nuemstat: error: interrupted"
-    assert "Traceback" not in err
+    assert err == "nuemstat: error: interrupted\n"
+    assert process.returncode in (130, -signal.SIGINT)  # Python ends itself by the signal where an exec() was hit
     assert list(folder.iterdir()) == []
 
 

@@ -112,7 +112,7 @@ def test_norms_are_bounded_where_counts_would_be_negative() -> None:
 
 def test_pulls_of_the_published_analysis_are_local() -> None:
     names = {p.name for p in compiled("coherent_csi:paper").parameters if p.kind == "constrained"}
-    assert names == {"coherent_csi__signal_norm", "coherent_csi__brn_norm", "coherent_csi__nin_norm"}
+    assert names == {f"coherent_csi__{name}" for name in ("signal_norm", "brn_norm", "nin_pull", "ss_pull")}
 
 
 def test_variants_change_what_they_name() -> None:

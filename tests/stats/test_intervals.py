@@ -344,3 +344,35 @@ def test_mistakes_are_told():
     idle = workspace(model.channels, [*model.parameters, coupling("millicharge_ee")])
     with pytest.raises(FitError, match="changes nothing that is fitted"):
         limit(idle, "millicharge_ee")
+
+
+def test_a_failed_inner_fit_is_seen(monkeypatch):
+    from dataclasses import replace
+
+    from nuemstat.stats import profile as module
+
+    original = module.minimise
+
+    def failing(likelihood, start, **options):
+        found = original(likelihood, start, **options)
+        return replace(found, converged=False) if options and start[0] > 1.0 else found
+
+    monkeypatch.setattr(module, "minimise", failing)
+    found = limit(with_nuisances(OBSERVED), "millicharge_ee")
+    assert not found.valid
+    assert any("fits did not converge, at millicharge_ee = 1" in text for text in found.warnings)
+
+
+def test_tables_are_short_and_say_what_they_are():
+    model = with_nuisances(OBSERVED)
+    table = str(limit(model, "millicharge_ee"))
+    assert "millicharge_ee at 90 % (profile, observed) from toy" in table
+    assert " u [" in table
+    assert len(table.splitlines()) < 8
+    assert "sigma" in str(significance(model, "millicharge_ee", 1e-12))
+    assert "21 points" in str(scan(model, "millicharge_ee", points=21))
+
+
+def test_significance_out_of_bounds_is_told():
+    with pytest.raises(FitError, match="allowed is 0 to inf"):
+        significance(counting(), "magnetic_moment_e", -1e-11)

@@ -409,3 +409,14 @@ def test_transition_radius_is_signed_beside_its_charge():
     assert Likelihood(model, fixed={"charge_radius_emu": 1.0}).bounds[0, 0] == -np.inf
     assert Likelihood(model, fixed={"millicharge_emu": 0.0}).bounds[0, 0] == 0
     assert Likelihood(model, fixed={"millicharge_emu": 1.0}).bounds[0, 0] == -np.inf
+
+
+def test_other_data_share_the_model():
+    likelihood = Likelihood(rich())
+    x = points(likelihood, 1, width=0.3)[0]
+    centres = 0.1 * np.arange(x.size)
+    toy = likelihood.with_data(likelihood.counts(x), centres)
+    pulls = ((x - centres) ** 2)[likelihood.constrained].sum()
+    assert toy(x) == pytest.approx(pulls, rel=1e-12)
+    np.testing.assert_allclose(toy.gradient(x)[likelihood.constrained], 2 * (x - centres)[likelihood.constrained])
+    assert likelihood(x) != toy(x)

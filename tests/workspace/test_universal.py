@@ -63,9 +63,9 @@ def test_other_couplings_stay():
 
 
 def test_what_cannot_be_substituted():
-    with pytest.raises(WorkspaceError, match="no universal coupling; allowed are .*did you mean 'millicharge'"):
+    with pytest.raises(WorkspaceError, match=r"no universal coupling; allowed are .*did you mean 'millicharge'"):
         model(["millicharge_ee"]).substitute("milicharge")
-    with pytest.raises(WorkspaceError, match="needs one of magnetic_moment_e, .*it holds millicharge_ee"):
+    with pytest.raises(WorkspaceError, match=r"needs one of magnetic_moment_e, .*it holds millicharge_ee"):
         model(["millicharge_ee"]).substitute("magnetic_moment")
     folded = (Folded(name="millicharge_mumu", value=0.0),)
     with pytest.raises(WorkspaceError, match="needs millicharge_mumu, which was folded at 0"):
