@@ -28,8 +28,9 @@ A file looks like this (every key below, no others)::
 
 `channels` restricts a sum over all channels; `free`, `fixed` and `at` speak physical units, as the command line does.
 `take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
-A relative tolerance is relative to the published number, and for intervals to half of their width, since an end
-may be near zero. Rows of status memory and conditional ones are shown and cannot be gated.
+A relative tolerance is relative to the published number; for intervals to each end (two numbers: of the lower and of
+the upper end), or to half of the width where an end is nearer to zero than a fifth of that. Rows of status memory and
+conditional ones are shown and cannot be gated.
 """
 
 from pathlib import Path
@@ -42,6 +43,7 @@ from nuemstat.strict import Name, Strict, one_line, tupled
 
 SCHEMA = "nuemstat/validation/1"
 Interval = tuple[float, float]
+Positive = Annotated[float, Field(gt=0)]
 Value = float | Interval | tuple[Interval, ...]
 
 
@@ -121,7 +123,7 @@ Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | SignificanceOf, Fie
 class Tolerance(Strict):
     """How far ours may be, one of the two."""
 
-    relative: Annotated[float, Field(gt=0)] | None = None
+    relative: Annotated[float, Field(gt=0)] | tuple[Positive, Positive] | None = None
     absolute: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
@@ -130,8 +132,14 @@ class Tolerance(Strict):
             raise ValueError("relative or absolute, one of the two")
         return self
 
+    def at(self, end: int) -> float | None:
+        """The relative tolerance of the lower (0) or upper (1) end."""
+        return self.relative[end] if isinstance(self.relative, tuple) else self.relative
+
     def __str__(self) -> str:
-        return f"{self.relative:.3g} rel." if self.relative is not None else f"{self.absolute:.3g} abs."
+        if self.relative is None:
+            return f"{self.absolute:.3g} abs."
+        return "/".join(f"{number:.3g}" for number in dict.fromkeys((self.at(0), self.at(1)))) + " rel."
 
 
 class Row(Strict):

@@ -36,8 +36,8 @@ Verdict = Literal["agrees", "differs", "broken", "shown", "failed"]
 class Comparison:
     """Ours beside published.
 
-    deviation : the largest (ours - published) over an end, relative to the published number or to half the
-        interval's width; None when they cannot be compared. reason : what broke, or why ours is missing.
+    deviation : the largest (ours - published) of an end, relative to it (half the interval's width where the end
+        is near zero); None when they cannot be compared. reason : what broke, or why ours is missing.
     """
 
     experiment: str
@@ -251,21 +251,22 @@ def _judge(row: Row, ours: Value) -> tuple[float | None, bool, str]:
         return None, False, f"{len(found)} intervals where {len(published)} are published"
     largest, within = 0.0, True
     for (lo, hi), ends in zip(published, found, strict=True):
-        size = (hi - lo) / 2 if hi > lo else abs(lo)
-        for theirs, mine in zip((lo, hi), ends, strict=True):
+        half_width = (hi - lo) / 2
+        for end, (theirs, mine) in enumerate(zip((lo, hi), ends, strict=True)):
             difference = mine - theirs
+            size = abs(theirs) if abs(theirs) >= half_width / 5 else half_width
             relative = difference / size if size else 0.0
             largest = max(largest, relative, key=abs)
-            within &= _inside(row, difference, size)
+            within &= _inside(row, difference, size, end)
     return largest, within, f"ours {written(ours)}, published {written(row.published)} {row.unit}, {row.tolerance}"
 
 
-def _inside(row: Row, difference: float, size: float) -> bool:
+def _inside(row: Row, difference: float, size: float, end: int) -> bool:
     if row.tolerance is None:
         return True
     if row.tolerance.absolute is not None:
         return abs(difference) <= row.tolerance.absolute
-    return abs(difference) <= (row.tolerance.relative or 0.0) * size
+    return abs(difference) <= (row.tolerance.at(end) or 0.0) * size
 
 
 def written(value: Value) -> str:

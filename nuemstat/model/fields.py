@@ -87,6 +87,13 @@ class Mass(Quantity):
     positive: ClassVar[bool] = True
 
 
+class Exposure(Quantity):
+    """Mass times live time, above 0."""
+
+    dimension: ClassVar[units.Dimension] = (0, 0, 1, 1)
+    positive: ClassVar[bool] = True
+
+
 class Duration(Quantity):
     """A time above 0."""
 

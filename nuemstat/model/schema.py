@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
 from nuemstat.errors import UnitError
-from nuemstat.model.fields import Column, Duration, LengthShift, Mass
+from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass
 from nuemstat.model.schema_background import Background
 from nuemstat.model.schema_response import Response
 from nuemstat.model.schema_source import Source, Timing
@@ -39,11 +39,21 @@ class Conventions(Strict):
 
 
 class Target(Strict):
-    """What the neutrinos scatter on: atoms per formula unit, by element or single isotope."""
+    """What the neutrinos scatter on: atoms per formula unit, by element or single isotope.
+
+    mass and live_time, or their product exposure; channels may name an exposure of their own.
+    """
 
     formula: dict[str, Annotated[float, Field(gt=0)]]
-    mass: Mass
+    mass: Mass | None = None
     live_time: Duration | None = None
+    exposure: Exposure | None = None
+
+    @model_validator(mode="after")
+    def _one_exposure(self) -> "Target":
+        if (self.mass is None) == (self.exposure is None) or (self.exposure and self.live_time):
+            raise ValueError("a target needs mass (with live_time where the flux is per time) or exposure, one of them")
+        return self
 
 
 class Signal(Strict):
@@ -51,8 +61,19 @@ class Signal(Strict):
 
     interaction: Literal["cevns", "electron"]
     approximation: Literal["best", "fea", "epa", "free"] | None = None
-    response: str
+    response: str | dict[Name, str]
     channels: tuple[str, ...]
+
+    def response_in(self, channel: str) -> str:
+        """Name of the response in one of its channels."""
+        return self.response if isinstance(self.response, str) else self.response[channel]
+
+    @model_validator(mode="after")
+    def _response_of_each_channel(self) -> "Signal":
+        if isinstance(self.response, dict) and set(self.response) != set(self.channels):
+            found, wanted = ", ".join(self.response), ", ".join(self.channels)
+            raise ValueError(f"found responses for {found}; one for each of {wanted} is allowed")
+        return self
 
     @model_validator(mode="after")
     def _approximation_of_electrons(self) -> "Signal":
@@ -106,9 +127,13 @@ class AxisField(Strict):
 
 
 class ChannelField(Strict):
-    """Binned data: what was observed, and how its errors are to be read."""
+    """Binned data: what was observed, and how its errors are to be read.
 
-    axes: Annotated[tuple[AxisField, ...], Field(min_length=1, max_length=2)]
+    exposure : of this channel, where runs differ; that of the target when left out.
+    """
+
+    axes: Annotated[tuple[AxisField, ...], Field(min_length=1, max_length=4)]
+    exposure: Exposure | None = None
     statistic: Literal["poisson", "gaussian"]
     observed: Column
     errors: Column | None = None
@@ -209,12 +234,15 @@ class ModelDocument(Strict):
     @model_validator(mode="after")
     def _names_meet(self) -> "ModelDocument":
         processes = {*self.signals, *self.backgrounds}
-        uses = [(f"signals.{n}.response", s.response, set(self.responses)) for n, s in self.signals.items()]
-        uses += [(f"signals.{n}.channels", c, set(self.channels)) for n, s in self.signals.items() for c in s.channels]
+        uses = [(f"signals.{n}.channels", c, set(self.channels)) for n, s in self.signals.items() for c in s.channels]
+        for name, signal in self.signals.items():
+            found_in = {signal.response_in(channel) for channel in signal.channels}
+            uses += [(f"signals.{name}.response", response, set(self.responses)) for response in sorted(found_in)]
         for name, background in self.backgrounds.items():
             uses += [(f"backgrounds.{name}.channels", c, set(self.channels)) for c in background.channels]
             if background.response is not None:
                 uses.append((f"backgrounds.{name}.response", background.response, set(self.responses)))
+            uses += [(f"backgrounds.{name}.less", process, processes - {name}) for process in background.less]
         for name, row in self.nuisances.items():
             uses += [(f"nuisances.{name}.processes", process, processes) for process in row.processes]
         for name, free in self.free.items():

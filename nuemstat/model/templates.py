@@ -60,19 +60,21 @@ def signal_templates(document: ModelDocument, bench: Bench) -> Templates:
     found: Templates = {}
     for process, signal in document.signals.items():
         for name in signal.channels:
-            found[name, process] = _template(document, bench, signal, document.channels[name])
+            found[name, process] = _template(document, bench, signal, name)
     return found
 
 
-def _template(document: ModelDocument, bench: Bench, signal: Signal, channel: ChannelField) -> CouplingPolynomial:
+def _template(document: ModelDocument, bench: Bench, signal: Signal, name: str) -> CouplingPolynomial:
+    channel, response = document.channels[name], document.responses[signal.response_in(name)]
     energy, *others = channel.axes
-    response = document.responses[signal.response]
-    counts = _recoil_counts(document, bench, signal)
-    key = ("fold", *_recoil_key(document, signal), energy)
+    edges = _edges(document, bench, signal, response, energy)
+    counts = _recoil_counts(document, bench, signal, response, edges)
+    share = _exposure_share(document, channel)
+    key = ("fold", *_recoil_key(document, signal), response, energy, share)
     folded = bench.once(
         key,
         lambda: {
-            name: poly.fold(response_matrix(bench, response, energy, _edges(document, bench, signal)).matrix)
+            name: poly.fold(share * response_matrix(bench, response, energy, edges).matrix)
             for name, poly in counts.items()
         },
     )
@@ -140,22 +142,21 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
 
 
 def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
-    response = document.responses[signal.response]
-    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation, response)
+    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation)
 
 
 def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
     return bench.once(("components", document.source), lambda: build_source(document.source).components())
 
 
-def _edges(document: ModelDocument, bench: Bench, signal: Signal) -> FloatArray:
+def _edges(
+    document: ModelDocument, bench: Bench, signal: Signal, response: Response, energy: AxisField
+) -> FloatArray:
     """Recoil bins of a signal: the supplied matrix' own, or logarithmic ones with every jump as an edge."""
-    response = document.responses[signal.response]
     if response.matrix is not None:
-        energy = document.channels[signal.channels[0]].axes[0]
         return response_matrix(bench, response, energy, None).recoil_edges
     if response.recoil is None:
-        raise ModelError(f"responses.{signal.response}: recoil is missing")
+        raise ModelError(f"{document.name}: responses: recoil is missing")
     grid = response.recoil
     key = ("edges", document.source, document.target, signal.interaction, grid)
     return bench.once(key, lambda: _logarithmic_edges(document, bench, signal, grid))
@@ -179,11 +180,11 @@ def _ends(component: FluxComponent) -> list[float]:
     return [component.flux.maximum, *(energy for energy, _ in component.flux.lines)]
 
 
-def _recoil_counts(document: ModelDocument, bench: Bench, signal: Signal) -> dict[str, CouplingPolynomial]:
+def _recoil_counts(
+    document: ModelDocument, bench: Bench, signal: Signal, response: Response, edges: FloatArray
+) -> dict[str, CouplingPolynomial]:
     """Counts per recoil bin in the exposure, by part of the source where their arrival times differ."""
-    edges = _edges(document, bench, signal)
-    grid = document.responses[signal.response].recoil
-    key = (document.source, document.target, document.conventions, signal.interaction, signal.approximation, grid)
+    key = (*_recoil_key(document, signal), response.recoil)
     return bench.once(("counts", *key, edges.tobytes()), lambda: _integrate(document, bench, signal, edges))
 
 
@@ -214,12 +215,23 @@ def _exposure(document: ModelDocument, component: FluxComponent) -> float:
     """Formula units times live time, the latter where the flux is per time."""
     target = document.target
     formula_mass = sum(number * molar_mass(element) for element, number in target.formula.items())
-    formula_units = target.mass.number / (formula_mass * units.MOLAR_GRAM)
+    if target.exposure is not None:
+        return target.exposure.number / (formula_mass * units.MOLAR_GRAM)
+    formula_units = (target.mass.number if target.mass else 0.0) / (formula_mass * units.MOLAR_GRAM)
     if not component.per_time:
         return formula_units
     if target.live_time is None:
         raise ModelError(f"{document.name}: target.live_time is missing; a flux per time needs it")
     return formula_units * target.live_time.number
+
+
+def _exposure_share(document: ModelDocument, channel: ChannelField) -> float:
+    """Exposure of a channel over that of the target."""
+    if channel.exposure is None:
+        return 1.0
+    if document.target.exposure is None:
+        raise ModelError(f"{document.name}: a channel has an exposure of its own; target.exposure is missing")
+    return channel.exposure.number / document.target.exposure.number
 
 
 def _rate_function(

@@ -38,8 +38,10 @@ def substitute(workspace: Workspace, universal: str) -> Workspace:
         )
     parameters: list[Parameter] = [_common(universal, workspace, held)]
     for parameter in workspace.parameters:
-        replaced = parameter.kind == "coupling" and parameter.name in flavours
-        parameters.append(_derived(parameter, universal) if replaced else parameter)
+        if parameter.kind == "coupling" and parameter.name in flavours:
+            parameters.append(_derived(parameter, universal))
+        else:
+            parameters.append(parameter)
     return Workspace(
         name=workspace.name,
         channels=workspace.channels,
