@@ -19,8 +19,7 @@ from nuemstat.model.templates import Templates
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial, monomial_name
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import Channel, Sample, Workspace
-from nuemstat.workspace.interpolation import anchor_weights
-from nuemstat.workspace.modifiers import Shape
+from nuemstat.workspace.shapes import interpolated
 
 LIMIT = 0.05
 """Largest deviation allowed within two sigma, in units of the bin's error."""
@@ -127,21 +126,9 @@ def _morphed(channel: Channel, sample: Sample, alpha: float, *, parameter: str) 
     contents = np.array(sample.contents)
     for shape in sample.modifiers:
         if shape.type == "shape" and shape.parameter == parameter:
-            contents = evaluate_shape(channel, contents, shape, alpha)
+            change = interpolated(channel, shape, alpha)
+            contents = contents + change if shape.interpolation == "additive" else contents * np.exp(change)
     return monomial(sample.monomial), contents
-
-
-def evaluate_shape(channel: Channel, contents: FloatArray, shape: Shape, alpha: float) -> FloatArray:
-    """Contents of a sample under one shape modifier, all other nuisances at 0."""
-    functions = anchor_weights(shape.parameter, tuple(a.alpha for a in shape.anchors))
-    weights = np.array([weight(alpha) for weight in functions])
-    table = np.array([anchor.values for anchor in shape.anchors])
-    if shape.interpolation == "additive":
-        return np.asarray(contents + weights @ table)
-    kept = shape.axes or tuple(axis.name for axis in channel.axes)
-    place = [n if axis.name in kept else 1 for axis, n in zip(channel.axes, channel.shape, strict=True)]
-    ratio = np.exp(weights @ np.log(table)).reshape(place)
-    return np.asarray(contents * np.broadcast_to(ratio, channel.shape).ravel())
 
 
 def _shifted_sample(_: Channel, sample: Sample, value: float, *, name: str) -> tuple[Monomial, FloatArray] | None:

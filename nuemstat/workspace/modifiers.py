@@ -6,7 +6,7 @@ histosys and additive shapes are additive changes; the rest are factors.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nuemstat.strict import Name, Strict
 
@@ -45,7 +45,8 @@ class Shape(Strict):
 
     additive : the change of contents, interpolated by the polynomial through the anchors, continued linearly
         beyond the outermost; with anchors at -1 and +1 alone it is HistFactory code 4p.
-    multiplicative : the logarithm of the ratio, interpolated and continued the same way.
+    multiplicative : the logarithm of the ratio, interpolated and continued the same way (code 4p of the logarithm
+        with anchors at -1 and +1 alone).
     axes : the axes over which the values vary; constant along the others. All axes when left out.
     """
 
@@ -54,6 +55,12 @@ class Shape(Strict):
     interpolation: Literal["additive", "multiplicative"]
     axes: tuple[Name, ...] | None = None
     anchors: tuple[Anchor, ...]
+
+    @model_validator(mode="after")
+    def _positive_ratios(self) -> "Shape":
+        if self.interpolation == "multiplicative" and any(v <= 0 for a in self.anchors for v in a.values):
+            raise ValueError(f"{self.parameter}: found a ratio that is not positive; above 0 is allowed")
+        return self
 
     @field_validator("anchors")
     @classmethod

@@ -11,6 +11,7 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.workspace.document import Channel, Sample, Workspace
 from nuemstat.workspace.interpolation import anchor_weights, code4
 from nuemstat.workspace.modifiers import HistoSys, Modifier, Norm, NormSys, Shape
+from nuemstat.workspace.shapes import interpolated
 
 PEDESTAL = "gaussian_pedestal"
 _PER_BIN = ("shapesys", "staterror", "shapefactor")
@@ -203,33 +204,10 @@ def _varied(channel: Channel, sample: Sample, parts: Sequence[tuple[Modifier, fl
                 change += low * (np.array(modifier.lo_data) - contents)
                 change += high * (np.array(modifier.hi_data) - contents)
             case Shape(interpolation="additive"):
-                change += _interpolate(channel, modifier, alpha)
+                change += interpolated(channel, modifier, alpha)
             case Shape():
-                if min(min(anchor.values) for anchor in modifier.anchors) <= 0:
-                    where = f"channel {channel.name}, sample {sample.name}"
-                    raise WorkspaceError(f"{where}: {modifier.parameter}: a ratio is not positive; above 0 is allowed")
-                ratio *= np.exp(_interpolate(channel, modifier, alpha))
+                ratio *= np.exp(interpolated(channel, modifier, alpha))
     return np.asarray((contents + change) * ratio)
-
-
-def _interpolate(channel: Channel, shape: Shape, alpha: float) -> FloatArray:
-    """The change of contents, or the logarithm of the ratio, at one value of the nuisance."""
-    weights = anchor_weights(shape.parameter, tuple(anchor.alpha for anchor in shape.anchors))
-    values = np.array([anchor.values for anchor in shape.anchors])
-    values = values if shape.interpolation == "additive" else np.log(values)
-    total = sum(weight(alpha) * row for weight, row in zip(weights, values, strict=True))
-    return _over_all_axes(channel, shape, np.asarray(total))
-
-
-def _over_all_axes(channel: Channel, shape: Shape, values: FloatArray) -> FloatArray:
-    """Values along a shape's axes, in the order in which it lists them, as values of all bins."""
-    if shape.axes is None:
-        return values
-    names = [axis.name for axis in channel.axes]
-    places = [names.index(name) for name in shape.axes]
-    block = values.reshape([channel.shape[place] for place in places]).transpose(np.argsort(places))
-    lengths = [n if place in places else 1 for place, n in enumerate(channel.shape)]
-    return np.broadcast_to(block.reshape(lengths), channel.shape).ravel()
 
 
 def _note_shapes(parts: Sequence[tuple[Modifier, float]], name: str, ledger: Ledger) -> None:

@@ -49,15 +49,20 @@ def rising(length):
 
 def modifiers(bins):
     names = st.sampled_from(["alpha", "beta"])
-    anchors = st.tuples(rows(bins), rows(bins)).map(
-        lambda pair: (Anchor(alpha=-1.0, values=pair[0]), Anchor(alpha=1.5, values=pair[1]))
-    )
+    anchors = {
+        kind: st.tuples(rows(bins, values), rows(bins, values)).map(
+            lambda pair: (Anchor(alpha=-1.0, values=pair[0]), Anchor(alpha=1.5, values=pair[1]))
+        )
+        for kind, values in (("additive", numbers), ("multiplicative", positive))
+    }
     kinds = st.sampled_from(["additive", "multiplicative"])
     norms = st.sampled_from(["lognormal", "linear"])
     return st.one_of(
         st.builds(NormFactor, parameter=st.just("free")),
         st.builds(Norm, parameter=names, interpolation=norms, size=positive),
-        st.builds(Shape, parameter=names, interpolation=kinds, axes=st.sampled_from([None]), anchors=anchors),
+        kinds.flatmap(
+            lambda kind: st.builds(Shape, parameter=names, interpolation=st.just(kind), anchors=anchors[kind])
+        ),
         st.builds(NormSys, parameter=names, hi=positive, lo=positive),
         st.builds(HistoSys, parameter=names, hi_data=rows(bins), lo_data=rows(bins)),
         st.builds(ShapeSys, parameter=names, data=rows(bins)),
