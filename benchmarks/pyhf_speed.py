@@ -22,7 +22,8 @@ import numpy as np
 from nuemstat.errors import NuemstatError
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.workspace.document import Workspace
-from nuemstat.workspace.to_pyhf import model, pyhf_parameters, to_pyhf
+from nuemstat.workspace.to_pyhf import pyhf_parameters, to_pyhf
+from nuemstat.workspace.to_pyhf import stock as stock_model
 
 COMMITTED = Path(__file__).resolve().parent.parent / "workspaces"
 
@@ -57,7 +58,7 @@ def measure(workspace: Workspace, seconds: float) -> dict[str, Any]:
     generator = np.random.default_rng(1)
     x = likelihood.defaults + np.where(likelihood.constrained, generator.normal(0, 0.05, likelihood.defaults.size), 0.0)
     export = to_pyhf(workspace)
-    stock, data = model(workspace)
+    stock, data = stock_model(workspace)
     values = dict(zip(likelihood.parameters, x.tolist(), strict=True))
     vector = pyhf_parameters(export, stock.config, values)
     times = in_turns(

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from nuemstat.errors import FitError, ModelError, NuemstatError, UnitError, WorkspaceError
     from nuemstat.model.compiler import compile_model as compile
     from nuemstat.model.loader import Model, load_model, shipped_models
+    from nuemstat.stats.contours import contour
+    from nuemstat.stats.diagnostics import Contour, Goodness, Impacts
+    from nuemstat.stats.goodness import goodness
+    from nuemstat.stats.impacts import impacts
     from nuemstat.stats.intervals import limit, scan, significance
     from nuemstat.stats.likelihood import Likelihood
     from nuemstat.stats.minimise import fit
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0"
 
 _HOMES: Final = {
+    "Contour": "stats.diagnostics",
     "FitError": "errors",
     "FitResult": "stats.results",
+    "Goodness": "stats.diagnostics",
+    "Impacts": "stats.diagnostics",
     "Likelihood": "stats.likelihood",
     "Limit": "stats.results",
     "Model": "model.loader",
@@ -35,8 +42,11 @@ _HOMES: Final = {
     "WorkspaceError": "errors",
     "combine": "workspace.combine",
     "compile": "model.compiler:compile_model",
+    "contour": "stats.contours",
     "export": "study",
     "fit": "stats.minimise",
+    "goodness": "stats.goodness",
+    "impacts": "stats.impacts",
     "limit": "stats.intervals",
     "load_model": "model.loader",
     "scan": "stats.intervals",
@@ -58,10 +68,16 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "limit",
     "scan",
     "significance",
+    "contour",
+    "impacts",
+    "goodness",
     "FitResult",
     "Limit",
     "Scan",
     "Significance",
+    "Contour",
+    "Impacts",
+    "Goodness",
     "NuemstatError",
     "UnitError",
     "ModelError",

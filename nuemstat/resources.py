@@ -1,5 +1,6 @@
 """Finds the shipped models, validation files and data tables, from a checkout or from an installed wheel."""
 
+import os
 from pathlib import Path
 
 from nuemstat.errors import ModelError
@@ -22,6 +23,25 @@ def data_file(name: str) -> Path:
 def models_folder() -> Path:
     """The folder that holds one folder per shipped experiment."""
     return _shipped("models")
+
+
+def release_folder(name: str, where: str) -> Path:
+    """The folder `name` of a data release that is not shipped, in one that NUEMSTAT_RELEASES names.
+
+    where : the user can get it, for the message.
+
+    Raises
+    ------
+    ModelError : it is not there.
+    """
+    places = [Path(entry) for entry in os.environ.get("NUEMSTAT_RELEASES", "").split(os.pathsep) if entry]
+    for place in places:
+        if (place / name).is_dir():
+            return place / name
+    looked = ", ".join(str(place / name) for place in places) or "no folder, as NUEMSTAT_RELEASES is not set"
+    raise ModelError(
+        f"release {name!r} ({where}) is missing; looked in {looked}; set NUEMSTAT_RELEASES to the folder that holds it"
+    )
 
 
 def validation_folder() -> Path:

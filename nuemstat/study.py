@@ -30,7 +30,7 @@ def resolve(
 ) -> Workspace:
     """The workspace that `spec` names.
 
-    spec : a workspace file if there is one of that name, else a shipped model with variants
+    spec : a workspace file (native, pyhf or HS3) if there is one of that name, else a shipped model with variants
         (``lz_sr1:epa,paper``) or the path of a model.yaml; models are compiled.
     couplings : those that a model keeps; all when None. progress : told in words what is being computed.
 
@@ -40,7 +40,9 @@ def resolve(
     """
     path = Path(spec)
     if path.is_file() and path.suffix not in (".yaml", ".yml"):
-        return Workspace.read(path)
+        from nuemstat.workspace.opening import open_workspace
+
+        return open_workspace(path).workspace
     if path.suffix == ".json":
         raise WorkspaceError(f"{spec}: no such file; a workspace file or a shipped model is allowed")
     from nuemstat.model.compiler import compile_model

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "nuemstat"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "shipped" not in path.parts)
 
 FLOORS: list[tuple[str, ...]] = [
-    ("errors",),
+    ("errors", "notebook"),
     ("strict", "vocabulary", "units", "polynomial", "resources"),
     ("tables",),
     ("physics",),
@@ -27,10 +27,14 @@ FLOORS: list[tuple[str, ...]] = [
     ("workspace",),
     ("model",),
     ("model.compiler", "workspace.combine", "stats"),
-    ("workspace.to_pyhf", "workspace.to_hs3", "workspace.to_root"),
-    ("folder", "published", "plots"),
+    ("workspace.to_pyhf", "workspace.to_root"),
+    ("workspace.to_hs3", "workspace.pyhf_embedded", "workspace.checkpoints"),
+    ("workspace.from_hs3",),
+    ("workspace.opening",),
+    ("folder", "published", "plots", "explain"),
     ("study",),
     ("validate",),
+    ("report",),
     ("cli",),
     ("__main__",),
 ]

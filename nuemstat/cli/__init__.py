@@ -19,8 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Set before numpy loads: the arrays are small, and threads would only fight the worker processes for the cores.
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(library, "1")
+    from nuemstat.cli import completion
     from nuemstat.cli.commands import application
 
+    if completion.asked():
+        return completion.answer(application)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -45,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 141
         except OSError as error:
             return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2)
-        except (KeyboardInterrupt, click.Abort):
-            return _complain("interrupted", 130)
+        except (KeyboardInterrupt, click.Abort) as error:
+            return _complain(str(error) or "interrupted", 130)
 
 
 def _complain(message: str, code: int) -> int:

@@ -6,9 +6,28 @@ import click
 
 from nuemstat.errors import suggestion
 
+LOUDNESS = "nuemstat.loudness"
+"""Key in the context's `meta`: 1 with -v, -1 with -q."""
+
+
+def _loudness(short: str, long: str, level: int, text: str) -> click.Option:
+    """A flag that is remembered where `nuemstat.cli.output` looks for it, not handed to the command."""
+
+    def remember(context: click.Context, _: click.Parameter, given: bool) -> None:
+        if given:
+            context.find_root().meta[LOUDNESS] = level
+
+    return click.Option([short, long], is_flag=True, expose_value=False, callback=remember, help=text)
+
 
 class Commands(click.Group):
-    """A group that keeps its order and meets unknown commands with a suggestion."""
+    """A group that keeps its order, meets unknown commands with a suggestion, and gives all of them -v and -q."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Register a command, with the options that all of them have."""
+        cmd.params += [_loudness("-v", "--verbose", 1, "Say what is being done."),
+                       _loudness("-q", "--quiet", -1, "Only results and mistakes.")]  # fmt: skip
+        super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order of an analysis."""

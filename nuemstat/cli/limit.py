@@ -6,13 +6,15 @@ import click
 
 from nuemstat.cli import options
 from nuemstat.cli.output import emit, open_together
+from nuemstat.cli.toys import throwing, toy_options
 
 
 @click.command("limit", short_help="All intervals of one coupling.")
 @options.coupling
 @options.level
 @click.option("--method", type=click.Choice(["profile", "cls", "fc"]), default="profile", show_default=True)
-@click.option("--expected", is_flag=True, help="Expected bands (not in this version).")
+@click.option("--expected", is_flag=True, help="Median and bands of both ends, couplings at their defaults.")
+@toy_options
 @options.ranges
 @options.inference
 def limit_command(
@@ -21,6 +23,12 @@ def limit_command(
     cl: float,
     method: str,
     expected: bool,
+    toys: int | None,
+    seed: int,
+    kind: str,
+    workers: int | None,
+    scheduler: str | None,
+    checkpoint: Path | None,
     ranges: tuple[tuple[str, float, float], ...],
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
@@ -28,13 +36,35 @@ def limit_command(
     as_json: bool,
     output: Path | None,
 ) -> None:
-    """All intervals of a coupling at a confidence level; joint when several W are given."""
-    if expected:
-        raise click.UsageError("--expected is not in this version; --data asimov gives the limit of the median data")
+    """All intervals of a coupling at a confidence level; joint when several W are given.
+
+    --toys: for fc at each value near an end (5000 without it; 0 for asymptotic critical values that know of a
+    bound); for cls of each hypothesis (asymptotic without it); for profile those behind --expected (200).
+    """
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
     workspace = open_together(workspaces)
     from nuemstat.stats.intervals import limit
 
-    found = limit(workspace, coupling, cl=cl, method=method, data=data, free=free, fixed=held, scan_range=span)
+    question = {
+        "command": "limit", "digest": workspace.digest, "coupling": coupling, "cl": cl, "method": method,
+        "seed": seed, "free": free, "fixed": held, "data": data,
+    }  # fmt: skip
+    with throwing(kind, workers, scheduler, checkpoint, **question) as (executor, path, step):
+        found = limit(
+            workspace,
+            coupling,
+            cl=cl,
+            method=method,
+            data=data,
+            free=free,
+            fixed=held,
+            scan_range=span,
+            expected=expected,
+            toys=toys,
+            seed=seed,
+            executor=executor,
+            checkpoint=path,
+            progress=step,
+        )
     emit(found, as_json=as_json, output=output)

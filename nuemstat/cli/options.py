@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from nuemstat.cli.completion import complete_couplings, complete_workspaces
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -47,9 +49,22 @@ def between_0_and_1(value: str | float) -> float:
     return found
 
 
-workspaces = click.argument("workspaces", nargs=-1, required=True, metavar="W...")
-coupling = click.option("--coupling", required=True, metavar="NAME", help="Coupling, universal ones included.")
-free = click.option("--float", "free", multiple=True, metavar="NAME", help="Let this coupling float too.")
+workspaces = click.argument("workspaces", nargs=-1, required=True, metavar="W...", shell_complete=complete_workspaces)
+coupling = click.option(
+    "--coupling",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_couplings,
+    help="Coupling, universal ones included.",
+)
+free = click.option(
+    "--float",
+    "free",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_couplings,
+    help="Let this coupling float too.",
+)
 fixed = click.option(
     "--fix", "fixed", multiple=True, type=assignment, metavar="NAME=VALUE", help="Hold this parameter at VALUE."
 )

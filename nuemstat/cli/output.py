@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     from nuemstat.workspace.document import Workspace
 
+_NARROW = 12
+"""Columns of a terminal for each column of a table; with fewer, the table is printed as blocks."""
+
 Step = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is being done."""
 
@@ -23,9 +26,18 @@ class Result(Protocol):
         ...
 
 
+def loudness() -> int:
+    """1 with -v, -1 with -q, else 0."""
+    from nuemstat.cli.group import LOUDNESS
+
+    context = click.get_current_context(silent=True)
+    return 0 if context is None else int(context.find_root().meta.get(LOUDNESS, 0))
+
+
 def note(text: str) -> None:
-    """One line on standard error."""
-    click.echo(f"nuemstat: {text}", err=True)
+    """One line on standard error, unless -q."""
+    if loudness() >= 0:
+        click.echo(f"nuemstat: {text}", err=True)
 
 
 def emit(result: Result, *, as_json: bool, output: Path | None) -> None:
@@ -47,8 +59,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
     from rich.table import Table
     from rich.text import Text
 
+    if err and loudness() < 0:
+        return
     on_terminal = (sys.stderr if err else sys.stdout).isatty()
-    console = Console(file=StringIO(), width=get_terminal_size().columns if on_terminal else 1000)
+    width = get_terminal_size().columns if on_terminal else 1000
+    if width < _NARROW * len(columns):
+        click.echo("\n".join([title, *_records(columns, rows, width)] if title else _records(columns, rows, width)), err=err)
+        return
+    console = Console(file=StringIO(), width=width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(Text(name), overflow="fold")
@@ -60,20 +78,41 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
     click.echo("\n".join([title, *lines] if title else lines), err=err)
 
 
+def _records(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """A table too wide for the terminal: every row as a block of lines, one for each column."""
+    from textwrap import wrap
+
+    lines: list[str] = []
+    for first, *others in rows:
+        lines += wrap(first, max(width, 20)) or [""]
+        for name, cell in zip(columns[1:], others, strict=True):
+            if cell:
+                lines += wrap(f"{name}: {cell}", max(width, 20), initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
 @contextmanager
 def progress(total_text: str) -> Iterator[Step]:
-    """A progress bar on standard error; nothing at all where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
+    """A progress bar with an estimate on standard error; where that is no terminal, lines with -v, else nothing."""
+    if loudness() < 0 or not sys.stderr.isatty():
+        said: list[str] = []
+
+        def say(_: int, __: int, text: str) -> None:
+            if loudness() > 0 and text not in said[-1:]:
+                said.append(text)
+                note(text)
+
+        yield say
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(total_text, total=None)
@@ -94,9 +133,16 @@ def share_table(opened: "Sequence[Workspace]") -> None:
 
 
 def open_together(specs: Sequence[str]) -> "Workspace":
-    """The workspace of all `specs`; says who shares what when they are several."""
-    from nuemstat.study import joined
+    """The workspace of all `specs`, with progress while they are compiled; says who shares what when they are several."""
+    from functools import partial
 
-    workspace, members = joined(specs)
+    from nuemstat.study import resolve
+    from nuemstat.workspace.combine import combine
+
+    members = []
+    with progress("opening") as step:
+        for done, spec in enumerate(specs):
+            step(done, len(specs), f"opening {spec}")
+            members.append(resolve(spec, progress=partial(step, done, len(specs))))
     share_table(members)
-    return workspace
+    return members[0] if len(members) == 1 else combine(members)

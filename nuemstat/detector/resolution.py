@@ -65,6 +65,20 @@ class PolynomialWidth(Width):
         return np.asarray(values, dtype=float)
 
 
+@final
+@dataclass(frozen=True)
+class PowerWidth(Width):
+    """sigma = width (E/reference)^exponent; width and reference [MeV]."""
+
+    width: float
+    reference: float
+    exponent: float
+
+    def __call__(self, visible: FloatArray) -> FloatArray:
+        """Sigma [MeV] at visible energies [MeV]."""
+        return np.asarray(self.width * (np.maximum(visible, 0.0) / self.reference) ** self.exponent)
+
+
 @dataclass(frozen=True)
 class Resolution(ABC):
     """What all resolutions share.

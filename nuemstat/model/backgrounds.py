@@ -12,13 +12,43 @@ from nuemstat.errors import ModelError
 from nuemstat.model import schema_background as words
 from nuemstat.model.builders import time_efficiency
 from nuemstat.model.schema import AxisField, ChannelField, ModelDocument
-from nuemstat.model.templates import Bench, response_matrix
-from nuemstat.polynomial import FloatArray
+from nuemstat.model.templates import Bench, Templates, response_matrix
+from nuemstat.physics.couplings import default_value, scheme
+from nuemstat.polynomial import CouplingPolynomial, FloatArray
 from nuemstat.sources.timing import TimeProfile
+from nuemstat.vocabulary import COUPLINGS
 
 
-def background_templates(document: ModelDocument, bench: Bench) -> dict[tuple[str, str], FloatArray]:
-    """Counts of every background in every channel it stands in, shape (n_bins,)."""
+def background_templates(document: ModelDocument, bench: Bench, signals: Templates) -> Templates:
+    """Counts of every background in every channel it stands in, shape (n_bins,); signals : what `less` may name."""
+    whole = _whole_templates(document, bench)
+    plain: Templates = {key: CouplingPolynomial.constant(counts) for key, counts in whole.items()}
+    found = dict(plain)
+    for process, background in document.backgrounds.items():
+        for name in background.channels if background.less else ():
+            found[name, process] = _without(document, bench, background.less, (name, process), signals | plain)
+    return found
+
+
+def _without(
+    document: ModelDocument, bench: Bench, less: tuple[str, ...], key: tuple[str, str], templates: Templates
+) -> CouplingPolynomial:
+    """A background without the processes that its table includes; none of its bins is below zero."""
+    name, process = key
+    couplings = scheme(document.conventions.couplings)
+    defaults = {coupling: default_value(coupling, couplings) for coupling in COUPLINGS}
+    rest = templates[key].evaluate(defaults)
+    for other in less:
+        if (name, other) in templates:
+            rest = rest - templates[name, other].evaluate(defaults)
+    clipped = float(-np.sum(rest[rest < 0]))
+    if clipped > 0:
+        text = f"{process} in {name}: {clipped:.3g} counts below zero after taking out {', '.join(less)}; set to zero"
+        bench.warnings.setdefault(f"{name}/{process}", text)
+    return CouplingPolynomial.constant(np.maximum(rest, 0.0))
+
+
+def _whole_templates(document: ModelDocument, bench: Bench) -> dict[tuple[str, str], FloatArray]:
     found: dict[tuple[str, str], FloatArray] = {}
     for process, background in document.backgrounds.items():
         for name, shape in background.channels.items():
@@ -62,7 +92,7 @@ def _direct(document: ModelDocument, bench: Bench, shape: Any, channel: ChannelF
         if len(values) != wanted:
             path = bench.files.folder / shape.table
             raise ModelError(f"{path}: column {shape.column!r} has {len(values)} rows; the channel has {wanted} bins")
-        return values
+        return values * (1 + shape.tilt * np.linspace(-1, 1, wanted)) if shape.tilt else values
     if isinstance(shape, words.ProductShape):
         missing = {axis.name for axis in channel.axes} ^ set(shape.axes)
         if missing:
@@ -130,18 +160,38 @@ def _folded(
     if spec.recoil is None:
         raise ModelError(f"responses.{background.response}: recoil is missing; a spectrum is folded on that grid")
     low, high = (units.parse(end, units.ENERGY) for end in (spec.recoil.minimum, spec.recoil.maximum))
-    edges = recoil_grid(low, high, spec.recoil.per_decade)
+    number = spec.recoil.per_decade
+    if (start := getattr(shape, "offset", None)) is not None:
+        # An abrupt start is seen in the bins below through the tail of the resolution, which wants finer steps.
+        low, number = max(low, start.number), 8 * number
+    edges = recoil_grid(low, high, number, _jumps(bench, shape))
     centres = np.sqrt(edges[1:] * edges[:-1])
-    spectrum = _spectrum(document, shape, centres)
+    spectrum = _spectrum(document, bench, shape, centres)
     return np.asarray((spectrum * np.diff(edges)) @ response_matrix(bench, spec, axis, edges).matrix)
 
 
-def _spectrum(document: ModelDocument, shape: Any, energy: FloatArray) -> FloatArray:
+def _jumps(bench: Bench, shape: Any) -> list[float]:
+    """Energies at which a true spectrum starts, ends or bends, as edges of the grid it is integrated on."""
+    if isinstance(shape, words.SpectrumShape):
+        return [float(energy) for energy in bench.files.table(shape.table).numbers("energy", units.ENERGY)]
+    if isinstance(shape, words.BetaShape):
+        start = shape.offset.number if shape.offset else 0.0
+        return [start, start + shape.endpoint.number]
+    return []
+
+
+def _spectrum(document: ModelDocument, bench: Bench, shape: Any, energy: FloatArray) -> FloatArray:
     """Relative density of a true spectrum."""
+    if isinstance(shape, words.SpectrumShape):
+        table = bench.files.table(shape.table)
+        points = table.numbers("energy", units.ENERGY)
+        return np.interp(energy, points, table.numbers(shape.column), left=0.0, right=0.0)
     if isinstance(shape, words.FlatShape):
         return np.ones(len(energy))
     if isinstance(shape, words.BetaShape):
-        return beta_spectrum(energy, shape.endpoint.number, shape.Z)
+        kinetic = energy - (shape.offset.number if shape.offset else 0.0)
+        spectrum = beta_spectrum(np.maximum(kinetic, units.eV), shape.endpoint.number, shape.Z)
+        return np.where(kinetic > 0, spectrum, 0.0)
     if isinstance(shape, words.DoubleBetaShape):
         return double_beta_spectrum(energy, shape.q_value.number)
     raise ModelError(f"{document.name}: shape {shape.type!r} is already what is measured; leave its response out")

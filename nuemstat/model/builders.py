@@ -8,11 +8,14 @@ from nuemstat import units
 from nuemstat.detector import efficiency as eff
 from nuemstat.detector import quenching as quench
 from nuemstat.detector import resolution as res
+from nuemstat.detector.calibration import CalibratedResolution
+from nuemstat.detector.tensor import Tensor
 from nuemstat.errors import ModelError
 from nuemstat.model import schema_response as words
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema_source import PionDecay, PulseProfiles, Reactor, Solar, Timing
 from nuemstat.polynomial import FloatArray
+from nuemstat.resources import release_folder
 from nuemstat.sources.pion_decay import PionDecaySource
 from nuemstat.sources.reactor import ReactorSource
 from nuemstat.sources.solar import SolarSource
@@ -31,11 +34,12 @@ def build_source(spec: Solar | Reactor | PionDecay) -> SolarSource | ReactorSour
         )
     if isinstance(spec, Reactor):
         return ReactorSource(
-            thermal_power=spec.thermal_power.number,
-            distance=spec.distance.number,
+            thermal_power=spec.thermal_power.number if spec.thermal_power else 0.0,
+            distance=spec.distance.number if spec.distance else 0.0,
             fission_fractions={name: value.number for name, value in spec.fission_fractions},
             energy_per_fission=spec.energy_per_fission,
             spectrum=spec.spectrum,
+            alternative=spec.alternative,
             captures_per_fission=spec.captures_per_fission.number,
             normalisation=spec.normalisation,
             total_flux=spec.total_flux.number if spec.total_flux else 0.0,
@@ -95,8 +99,19 @@ def build_quenching(spec: words.Quenching, files: ModelFiles) -> quench.Quenchin
     return quench.NoQuenching()
 
 
-def build_resolution(spec: words.Resolution) -> res.Resolution:
+def build_resolution(spec: words.Resolution, files: ModelFiles) -> res.Resolution:
     """The resolution that a model describes."""
+    if isinstance(spec, words.CalibratedResolution):
+        table = files.table(spec.table)
+        statistics = spec.stochastic.number**2 / units.MeV
+        return CalibratedResolution(
+            counts=tuple(table.numbers("counts", units.DIMENSIONLESS)),
+            energies=tuple(table.numbers("energy", units.ENERGY)),
+            width=res.NoiseFanoWidth(spec.constant.number, 1.0, statistics),
+            gain=spec.gain.number,
+            offset=spec.offset.number,
+            scale=spec.scale,
+        )
     if isinstance(spec, words.NoiseFanoResolution):
         width: res.Width = res.NoiseFanoWidth(spec.noise.number, spec.fano.number, spec.pair_energy.number)
         return res.GaussianResolution(width, spec.truncated, scale=spec.scale)
@@ -105,6 +120,9 @@ def build_resolution(spec: words.Resolution) -> res.Resolution:
             spec.root.number * units.keV, spec.linear.number * units.keV if spec.linear else 0.0
         )
         return res.GaussianResolution(width, scale=spec.scale)
+    if isinstance(spec, words.PowerResolution):
+        power = res.PowerWidth(spec.width.number, spec.reference.number, spec.exponent.number)
+        return res.GaussianResolution(power, scale=spec.scale)
     if isinstance(spec, words.PolynomialResolution):
         return res.GaussianResolution(
             res.PolynomialWidth(tuple(c * units.keV for c in spec.coefficients)), scale=spec.scale
@@ -112,6 +130,15 @@ def build_resolution(spec: words.Resolution) -> res.Resolution:
     if isinstance(spec, words.GammaResolution):
         return res.GammaResolution(spec.a.number, spec.b.number, scale=spec.scale)
     return res.PerfectResolution()
+
+
+def build_tensor(spec: words.SuppliedTensor | None, files: ModelFiles) -> Tensor:
+    """The templates that a model names, beside it or in a release that the user has."""
+    if spec is None:
+        raise ModelError("no tensor in this response")
+    home = files if spec.release is None else ModelFiles(release_folder(spec.release.name, spec.release.where))
+    totals = home.table(spec.totals) if spec.totals else None
+    return Tensor.read(home.table(spec.table), totals, tuple(spec.pulls))
 
 
 def build_efficiency(spec: words.Efficiency, files: ModelFiles) -> eff.Efficiency:

@@ -1,8 +1,9 @@
 """From a model to its workspace: every monomial of every process becomes a sample, every nuisance a modifier."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from math import sqrt
 
 import numpy as np
 
@@ -15,12 +16,13 @@ from nuemstat.model.observed import channel_data
 from nuemstat.model.schema import FreeField, NuisanceField
 from nuemstat.model.templates import Bench, Templates
 from nuemstat.physics.couplings import default_value, scheme
-from nuemstat.polynomial import CouplingPolynomial, Monomial, monomial_name
+from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import (
     Channel,
     ConstrainedParameter,
     CouplingParameter,
+    DerivedParameter,
     Folded,
     FreeParameter,
     Provenance,
@@ -70,13 +72,15 @@ class _Compilation:
         workspace = Workspace(
             name=document.name,
             channels=channels,
-            parameters=(*self._couplings(), *self._constrained(), *self._free()),
+            parameters=(*self._couplings(), *self._constrained(), *self._free(), *self._mixed()),
             folded=tuple(
                 Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
             ),
         )
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        notes = (*document.notes, *largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults))
+        warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
+        deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
+        notes = (*document.notes, *warnings, *deviations)
         return workspace.model_copy(update={"provenance": (self._provenance(notes),)})
 
     # What is computed.
@@ -103,7 +107,7 @@ class _Compilation:
     def morphs(self) -> tuple[Morph, ...]:
         found: list[Morph] = []
         for name, row in self.model.document.nuisances.items():
-            if row.varies is not None:
+            if row.norm is None:
                 self.progress(f"{self.model.name}: {name}")
                 found.append(compute_morph(self.version, name, self._scoped(name, row), row, self.shapes))
         return tuple(found)
@@ -140,8 +144,18 @@ class _Compilation:
             experiment=self.model.experiment,
             datasets=self.model.datasets,
             samples=tuple(samples),
-            **channel_data(spec, self.model.files),
+            **channel_data(spec, self.model.files, partial(self._expected, name)),
         )
+
+    def _expected(self, channel: str, couplings: Mapping[str, float]) -> FloatArray:
+        """Prediction of a channel, free norms at their defaults and all else where it stands."""
+        norms = {p: row.default for row in self.model.document.free.values() if row.norm for p in row.processes}
+        parts = [
+            norms.get(process, 1.0) * poly.evaluate({**self.defaults, **couplings})
+            for (name, process), poly in self.templates.items()
+            if name == channel
+        ]
+        return np.asarray(np.sum(parts, axis=0))
 
     def _samples(self, channel: str, process: str, full: CouplingPolynomial) -> Iterable[Sample]:
         folded = {name: self.defaults[name] for name in self.sensitive if name not in self.kept}
@@ -193,7 +207,14 @@ class _Compilation:
         return f"{self.model.name}__{name}"
 
     def _scoped(self, name: str, row: NuisanceField) -> str:
-        return name if row.scope == "global" else self._local(name)
+        """The parameter that modifiers hang on: shared, its own, or for a partial correlation the sum of both."""
+        return name if row.scope == "global" and row.correlation is None else self._local(name)
+
+    def _independent(self, name: str, row: NuisanceField) -> tuple[str, ...]:
+        """The independent parameters behind a row."""
+        if row.scope == "global" and row.correlation is not None:
+            return (name, f"{self._local(name)}_local")
+        return (self._scoped(name, row),)
 
     def _couplings(self) -> Iterable[CouplingParameter]:
         for name in self.kept:
@@ -213,16 +234,25 @@ class _Compilation:
             if unit != sigma_unit:
                 raise ModelError(f"nuisances.{name}: centre in {unit!r}, sigma in {sigma_unit!r}; write one unit")
             floor = -1 / self._relative_width(name, row) if row.norm == "linear" else None
-            yield ConstrainedParameter(
-                name=self._scoped(name, row),
-                quantity=row.quantity,
-                centre=centre,
-                sigma=sigma,
-                unit=unit or "1",
-                group=row.group,
-                source=row.source,
-                bounds=(None if floor is None else rounded(floor)[0], None),
-            )
+            for parameter in self._independent(name, row):
+                yield ConstrainedParameter(
+                    name=parameter,
+                    quantity=row.quantity,
+                    centre=centre,
+                    sigma=sigma,
+                    unit=unit or "1",
+                    group=row.group,
+                    source=row.source,
+                    bounds=(None if floor is None else rounded(floor)[0], None),
+                )
+
+    def _mixed(self) -> Iterable[DerivedParameter]:
+        """sqrt(rho) shared + sqrt(1 - rho) local, of unit width like both."""
+        for name, row in self.model.document.nuisances.items():
+            if row.scope == "global" and row.correlation is not None:
+                weights = rounded([sqrt(row.correlation), sqrt(1 - row.correlation)])
+                terms = dict(zip(self._independent(name, row), weights, strict=True))
+                yield DerivedParameter(name=self._scoped(name, row), terms=terms)
 
     def _free(self) -> Iterable[FreeParameter]:
         for name, row in self.model.document.free.items():

@@ -17,6 +17,7 @@ from nuemstat import units
 from nuemstat.errors import ModelError, UnitError
 from nuemstat.model.backgrounds import background_templates
 from nuemstat.model.loader import validated
+from nuemstat.model.scales import Scales, scaled, signal_scales
 from nuemstat.model.schema import FreeField, ModelDocument
 from nuemstat.model.templates import Bench, Templates, signal_templates
 from nuemstat.model.variants import with_value
@@ -25,11 +26,15 @@ from nuemstat.polynomial import CouplingPolynomial, FloatArray, monomial, multip
 
 @dataclass(frozen=True)
 class Version:
-    """A model with some of its numbers moved: what a nuisance or a free shape does to it."""
+    """A model with some of its numbers moved: what a nuisance or a free shape does to it.
+
+    origin : the model as it stands, None for itself.
+    """
 
     raw: Mapping[str, Any]
     path: Path
     bench: Bench
+    origin: "Version | None" = None
 
     @cached_property
     def document(self) -> ModelDocument:
@@ -39,15 +44,20 @@ class Version:
     def moved(self, path: str, number: float, unit: str) -> "Version":
         """This version with the number at a path set, given in a unit."""
         text = f"{number!r} {unit}".strip() if unit else number
-        return Version(with_value(self.raw, path, text), self.path, self.bench)
+        return Version(with_value(self.raw, path, text), self.path, self.bench, self.origin or self)
+
+    @cached_property
+    def scales(self) -> Scales:
+        """Factors on the signals, the same for all versions of a model."""
+        if self.origin is not None:
+            return self.origin.scales
+        return signal_scales(self.document, self.bench.files, signal_templates(self.document, self.bench))
 
     @cached_property
     def templates(self) -> Templates:
         """Counts of every process in every channel as they stand, free shapes at their expansion points."""
-        found: Templates = dict(signal_templates(self.document, self.bench))
-        for key, counts in background_templates(self.document, self.bench).items():
-            found[key] = CouplingPolynomial.constant(counts)
-        return found
+        signals = scaled(signal_templates(self.document, self.bench), self.scales)
+        return signals | background_templates(self.document, self.bench, signals)
 
     def number_at(self, path: str) -> tuple[float, str]:
         """The number that stands at a path, with its unit text ('' for a pure number)."""

@@ -8,6 +8,7 @@ import numpy as np
 from nuemstat import units
 from nuemstat.errors import ModelError
 from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.released import alternative_anchors
 from nuemstat.model.schema import FreeField, NuisanceField
 from nuemstat.model.templates import Templates
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial
@@ -33,8 +34,12 @@ def moved(version: Version, name: str, row: NuisanceField, alpha: float) -> Vers
     ------
     ModelError : the row's centre is not the number that stands at its path.
     """
-    path = row.varies or ""
-    where = f"{version.path}: nuisances.{name}"
+    for path in row.paths:
+        version = _moved_number(version, f"{version.path}: nuisances.{name}", row, path, alpha)
+    return version
+
+
+def _moved_number(version: Version, where: str, row: NuisanceField, path: str, alpha: float) -> Version:
     nominal, unit = version.number_at(path)
     centre, centre_unit = split_quantity(row.centre, f"{where}.centre")
     sigma, sigma_unit = split_quantity(row.sigma, f"{where}.sigma")
@@ -53,6 +58,10 @@ def compute_morph(
 ) -> Morph:
     """Templates of the processes of a row, expanded in the free shapes, at each of its anchors."""
     members = frozenset(row.processes)
+    if row.alternatives is not None:
+        nominal = expand(version, shapes, members)
+        found = alternative_anchors(row.alternatives, nominal, version.document.channels, version.bench.files)
+        return Morph(parameter, row, found)
     return Morph(
         parameter, row, {alpha: expand(moved(version, name, row, alpha), shapes, members) for alpha in row.anchors}
     )

@@ -1,48 +1,109 @@
-"""What a channel observed: counts or rates with errors from its table, whose binning is checked."""
+"""What a channel observed: numbers with errors from a table whose binning is checked, or from the model itself."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from nuemstat import units
 from nuemstat.errors import ModelError
 from nuemstat.model.fields import Column
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema import AxisField, ChannelField
+from nuemstat.model.schema_observed import ErrorValues, PublishedLimit, Values
 from nuemstat.polynomial import FloatArray
 from nuemstat.tables import Table
+from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import Axis, rounded
 
+Expected = Callable[[Mapping[str, float]], FloatArray]
+"""The prediction per bin with some couplings [workspace units] moved from their defaults."""
 
-def channel_data(spec: ChannelField, files: ModelFiles) -> dict[str, Any]:
+
+def channel_data(spec: ChannelField, files: ModelFiles, expected: Expected) -> dict[str, Any]:
     """Axes, observed, statistic and errors of a channel, as its document wants them.
+
+    expected : the prediction, for observations that are taken from it.
 
     Raises
     ------
     ModelError : a column of another length, a binning that is not that of the axes, counts that are no counts.
     """
-    observed = _column(spec, spec.observed, files)
-    if spec.statistic == "poisson" and (np.any(observed < 0) or np.any(observed != np.round(observed))):
-        wrong = observed[(observed < 0) | (observed != np.round(observed))][0]
-        path = files.folder / spec.observed.table
-        raise ModelError(
-            f"{path}: column {spec.observed.column!r}: found {wrong:g}; whole counts of 0 or more are allowed"
-        )
-    errors = None
-    if spec.errors is not None:
-        errors = _column(spec, spec.errors, files)
-        if np.any(errors <= 0):
-            path = files.folder / spec.errors.table
-            raise ModelError(f"{path}: column {spec.errors.column!r}: an error is not above 0")
+    observed = _observed(spec, files, expected)
+    wrong = observed[(observed < 0) | (observed != np.round(observed))]
+    if spec.statistic == "poisson" and spec.observed != "asimov" and wrong.size:
+        where = f"channel of axis {spec.axes[0].name!r}: observed"
+        if isinstance(spec.observed, Column):
+            where = f"{files.folder / spec.observed.table}: column {spec.observed.column!r}"
+        raise ModelError(f"{where}: found {wrong[0]:g}; whole counts of 0 or more are allowed")
     return {
         "axes": tuple(Axis(name=axis.name, unit=axis.unit, edges=rounded(axis.values)) for axis in spec.axes),
         "statistic": spec.statistic,
         "observed": rounded(observed),
-        "errors": None if errors is None else rounded(errors),
+        **_errors(spec, files, expected, observed),
     }
 
 
-def _column(spec: ChannelField, column: Column, files: ModelFiles) -> FloatArray:
+def _observed(spec: ChannelField, files: ModelFiles, expected: Expected) -> FloatArray:
+    if isinstance(spec.observed, Column):
+        return read_column(spec, spec.observed, files)
+    if isinstance(spec.observed, Values):
+        return _listed(spec, spec.observed.values, "observed")
+    return expected({})
+
+
+def _errors(spec: ChannelField, files: ModelFiles, expected: Expected, observed: FloatArray) -> dict[str, Any]:
+    """`errors` or `covariance` of a gaussian channel; nothing of a poisson one."""
+    if spec.errors is None:
+        return {}
+    if isinstance(spec.errors, Column):
+        errors = read_column(spec, spec.errors, files)
+        if np.any(errors <= 0):
+            path = files.folder / spec.errors.table
+            raise ModelError(f"{path}: column {spec.errors.column!r}: an error is not above 0")
+        return {"errors": rounded(errors)}
+    if isinstance(spec.errors, ErrorValues):
+        return _listed_errors(spec, spec.errors)
+    if isinstance(spec.errors, PublishedLimit):
+        return {"errors": rounded(_error_of_limit(spec.errors, expected))}
+    return {"errors": rounded(np.sqrt(observed))}
+
+
+def _listed(spec: ChannelField, values: tuple[float, ...], what: str) -> FloatArray:
+    bins = int(np.prod([len(axis.values) - 1 for axis in spec.axes]))
+    if len(values) != bins:
+        raise ModelError(f"channel {spec.axes[0].name}: {what}: found {len(values)} values; it has {bins} bins")
+    return np.array(values)
+
+
+def _listed_errors(spec: ChannelField, given: ErrorValues) -> dict[str, Any]:
+    errors = _listed(spec, given.values, "errors")
+    if given.systematic is None:
+        return {"errors": rounded(errors)}
+    common = _listed(spec, given.systematic, "errors.systematic")
+    if len(errors) == 1:
+        return {"errors": rounded(np.hypot(errors, common))}
+    return {"covariance": tuple(rounded(row) for row in np.diag(errors**2) + np.outer(common, common))}
+
+
+def _error_of_limit(given: PublishedLimit, expected: Expected) -> FloatArray:
+    """Change of the prediction at the limit, over its number of standard deviations."""
+    if given.coupling not in COUPLINGS:
+        raise ModelError(f"errors.coupling: found {given.coupling!r}; allowed are {', '.join(COUPLINGS)}")
+    change = expected({given.coupling: given.limit / COUPLINGS[given.coupling].scale}) - expected({})
+    if change.size != 1 or not change[0]:
+        raise ModelError(f"errors: a limit on {given.coupling} is the error of one bin that it changes")
+    return np.asarray(np.abs(change) / np.sqrt(chi2.ppf(given.confidence, 1)))
+
+
+def read_column(spec: ChannelField, column: Column, files: ModelFiles) -> FloatArray:
+    """A column with one number per bin of a channel.
+
+    Raises
+    ------
+    ModelError : another number of rows, or columns of bin edges that are not those of the axes.
+    """
     table = files.table(column.table)
     values = table.numbers(column.column)
     shape = [len(axis.values) - 1 for axis in spec.axes]

@@ -7,10 +7,12 @@ from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
 from nuemstat.errors import UnitError
-from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass
+from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveNumber
 from nuemstat.model.schema_background import Background
+from nuemstat.model.schema_observed import Errors, Observed
+from nuemstat.model.schema_released import Alternatives, Released
 from nuemstat.model.schema_response import Response
-from nuemstat.model.schema_source import Source, Timing
+from nuemstat.model.schema_source import Reactor, Source, Timing
 from nuemstat.polynomial import FloatArray
 from nuemstat.strict import Name, Strict
 
@@ -34,7 +36,7 @@ class Conventions(Strict):
     """Which of the literature's conventions the cross sections follow."""
 
     couplings: Literal["set_A", "set_B", "tree"] = "set_A"
-    form_factor: Literal["helm", "klein_nystrand", "symmetrised_fermi"] = "helm"
+    form_factor: Literal["helm", "klein_nystrand", "symmetrised_fermi", "point"] = "helm"
     neutron_radius_shift: LengthShift = LengthShift(value="0 fm", source="definition", status="chosen")
 
 
@@ -42,27 +44,39 @@ class Target(Strict):
     """What the neutrinos scatter on: atoms per formula unit, by element or single isotope.
 
     mass and live_time, or their product exposure; channels may name an exposure of their own.
+    per : instead of them one target particle: an electron, or the formula unit.
     """
 
     formula: dict[str, Annotated[float, Field(gt=0)]]
     mass: Mass | None = None
     live_time: Duration | None = None
     exposure: Exposure | None = None
+    per: Literal["electron", "formula_unit"] | None = None
 
     @model_validator(mode="after")
     def _one_exposure(self) -> "Target":
-        if (self.mass is None) == (self.exposure is None) or (self.exposure and self.live_time):
+        if self.per is not None:
+            if self.mass or self.exposure or self.live_time:
+                raise ValueError("a prediction per target particle has no mass, live_time or exposure")
+        elif (self.mass is None) == (self.exposure is None) or (self.exposure and self.live_time):
             raise ValueError("a target needs mass (with live_time where the flux is per time) or exposure, one of them")
         return self
 
 
 class Signal(Strict):
-    """One way of neutrino scattering, in the channels it is seen in."""
+    """One way of neutrino scattering, in the channels it is seen in.
+
+    standard_model_counts : what all of its channels together expect without new physics; the signal is scaled to it
+    as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
+    ratio to the Standard Model.
+    """
 
     interaction: Literal["cevns", "electron"]
     approximation: Literal["best", "fea", "epa", "free"] | None = None
     response: str | dict[Name, str]
     channels: tuple[str, ...]
+    standard_model_counts: PositiveNumber | None = None
+    released: Released | None = None
 
     def response_in(self, channel: str) -> str:
         """Name of the response in one of its channels."""
@@ -130,13 +144,17 @@ class ChannelField(Strict):
     """Binned data: what was observed, and how its errors are to be read.
 
     exposure : of this channel, where runs differ; that of the target when left out.
+    unit : of one count, where it is not 1: ``1e-44 cm^2`` for cross sections; bin_exposure : the part of the exposure
+    in which each bin was measured, a factor on the signals.
     """
 
     axes: Annotated[tuple[AxisField, ...], Field(min_length=1, max_length=4)]
     exposure: Exposure | None = None
     statistic: Literal["poisson", "gaussian"]
-    observed: Column
-    errors: Column | None = None
+    observed: Observed
+    errors: Errors | None = None
+    unit: str = "1"
+    bin_exposure: Column | None = None
     source: str
 
     @model_validator(mode="after")
@@ -153,8 +171,10 @@ class NuisanceField(Strict):
     """One row of the table of nuisances.
 
     pulls : the options of the group `pulls` that have it; scope : one name for all experiments, or its own;
-    norm : it scales the processes; varies : it moves the number at this path of the file, and the
-    processes are computed anew at the anchors; centre, sigma : in the unit of that number.
+    norm : it scales the processes; varies : it moves the number at this path of the file (or equal numbers at
+    several), and the processes are computed anew at the anchors; centre, sigma : in the unit of that number;
+    alternatives : templates that were released for it (centre 0, sigma 1);
+    correlation : of a global row between two models, sqrt(correlation) shared + sqrt(1 - correlation) local.
     """
 
     quantity: str
@@ -162,22 +182,33 @@ class NuisanceField(Strict):
     scope: Literal["global", "local"] = "local"
     group: str
     norm: Literal["lognormal", "linear"] | None = None
-    varies: str | None = None
+    varies: str | tuple[str, ...] | None = None
+    alternatives: Alternatives | None = None
     centre: str | float
     sigma: str | float
     processes: Annotated[tuple[str, ...], Field(min_length=1)]
     anchors: tuple[float, ...] = (-2.0, -1.0, 1.0, 2.0)
     interpolation: Literal["additive", "multiplicative"] = "multiplicative"
     axes: tuple[Name, ...] | None = None
+    correlation: Annotated[float, Field(gt=0, lt=1)] | None = None
     source: str
     status: str = "read"
     note: str | None = None
 
     @model_validator(mode="after")
     def _one_effect(self) -> "NuisanceField":
-        if (self.norm is None) == (self.varies is None):
-            raise ValueError("a nuisance needs norm or varies, one of the two")
+        if [self.norm, self.varies, self.alternatives].count(None) != 2:
+            raise ValueError("a nuisance needs norm, varies or alternatives, one of them")
+        if self.varies == ():
+            raise ValueError("varies: found no path; one or more are allowed")
+        if self.alternatives and (self.centre, self.sigma) != (0, 1):
+            raise ValueError(f"found centre {self.centre}, sigma {self.sigma}; alternatives have centre 0 and sigma 1")
         return self
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the numbers that it moves."""
+        return (self.varies,) if isinstance(self.varies, str) else self.varies or ()
 
 
 class FreeField(Strict):
@@ -251,3 +282,20 @@ class ModelDocument(Strict):
             if found not in known:
                 raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}")
         return self
+
+    @model_validator(mode="after")
+    def _per_fission(self) -> "ModelDocument":
+        cross_section = isinstance(self.source, Reactor) and self.source.normalisation == "per_fission"
+        if cross_section != (self.target.per is not None):
+            raise ValueError("a source normalised 'per_fission' goes with target.per, and that with such a source")
+        dimension = units.AREA if cross_section and not self._given_counts else units.DIMENSIONLESS
+        for name, channel in self.channels.items():
+            try:
+                units.parse(channel.unit, dimension)
+            except UnitError as error:
+                raise ValueError(f"channels.{name}.unit: {error}") from None
+        return self
+
+    @property
+    def _given_counts(self) -> bool:
+        return any(signal.standard_model_counts for signal in self.signals.values())

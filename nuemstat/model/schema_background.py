@@ -5,16 +5,20 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from nuemstat.model.fields import Number, PositiveEnergy, PositiveNumber
-from nuemstat.strict import Strict
+from nuemstat.strict import Name, Strict
 
 
 class TableShape(Strict):
-    """One number per bin of the channel, bins in the channel's order."""
+    """One number per bin of the channel, bins in the channel's order.
+
+    tilt : of a single axis, neutral at 0: the last bin grows and the first shrinks by this fraction.
+    """
 
     type: Literal["table"]
     table: str
     column: str
     source: str
+    tilt: float = 0.0
 
 
 class HistogramShape(Strict):
@@ -66,12 +70,22 @@ class LinesShape(Strict):
     lines: Annotated[tuple[Line, ...], Field(min_length=1)]
 
 
+class SpectrumShape(Strict):
+    """A true spectrum from a table: columns `energy` (of points) and a density, linear in between, zero outside."""
+
+    type: Literal["spectrum"]
+    table: str
+    column: str
+    source: str
+
+
 class BetaShape(Strict):
-    """An allowed beta spectrum of a daughter of charge Z."""
+    """An allowed beta spectrum of a daughter of charge Z; offset : of a photon that is always seen with it."""
 
     type: Literal["beta"]
     endpoint: PositiveEnergy
     Z: int
+    offset: PositiveEnergy | None = None
 
 
 class DoubleBetaShape(Strict):
@@ -98,6 +112,7 @@ Shape = Annotated[
     | ExponentialShape
     | GaussianShape
     | LinesShape
+    | SpectrumShape
     | BetaShape
     | DoubleBetaShape
     | ProductShape,
@@ -108,7 +123,9 @@ Shape = Annotated[
 class Background(Strict):
     """One background process.
 
-    counts : expected in all bins of each channel it stands in; area : expected over the infinite axis.
+    counts : expected in all bins of each channel it stands in; area : expected over the infinite axis, or what
+    multiplies the numbers of a table.
+    less : processes whose prediction without new physics the table includes; it is taken out, once.
     response : folds a true spectrum through this response; without it the shape is what is measured.
     channels : the channels it stands in, with the shape in each.
     """
@@ -116,6 +133,7 @@ class Background(Strict):
     counts: Number | None = None
     area: Number | None = None
     response: str | None = None
+    less: tuple[Name, ...] = ()
     channels: dict[str, Shape]
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from nuemstat.model.fields import (
     PositiveEnergy,
     PositiveNumber,
 )
-from nuemstat.strict import Strict
+from nuemstat.strict import Name, Strict
 
 
 class RecoilGrid(Strict):
@@ -105,6 +105,16 @@ class SqrtResolution(Strict):
     scale: float = 1.0
 
 
+class PowerResolution(Strict):
+    """sigma = width (E/reference)^exponent."""
+
+    type: Literal["power"]
+    width: PositiveEnergy
+    reference: PositiveEnergy
+    exponent: PositiveNumber
+    scale: float = 1.0
+
+
 class PolynomialResolution(Strict):
     """sigma/keV as a polynomial in E/keV."""
 
@@ -123,8 +133,30 @@ class GammaResolution(Strict):
     scale: float = 1.0
 
 
+class CalibratedResolution(Strict):
+    """An axis of counts: table with columns `counts` and `energy`; visible energy is gain E + offset.
+
+    sigma^2 = constant^2 + stochastic^2 E/MeV, in visible energy.
+    """
+
+    type: Literal["calibrated"]
+    table: str
+    source: str
+    gain: PositiveNumber
+    offset: Energy
+    stochastic: PositiveEnergy
+    constant: PositiveEnergy
+    scale: float = 1.0
+
+
 Resolution = Annotated[
-    PerfectResolution | NoiseFanoResolution | SqrtResolution | PolynomialResolution | GammaResolution,
+    PerfectResolution
+    | NoiseFanoResolution
+    | SqrtResolution
+    | PowerResolution
+    | PolynomialResolution
+    | GammaResolution
+    | CalibratedResolution,
     Field(discriminator="type"),
 ]
 
@@ -183,17 +215,47 @@ class SuppliedMatrix(Strict):
     source: str
 
 
+class SuppliedTensor(Strict):
+    """Templates of single recoil energies in all bins of a channel, at anchors of nuisances.
+
+    table : a column per nuisance [sigma], `energy`, and one column per bin; totals : a column per nuisance, `energy`
+    and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma.
+    release : instead of files beside the model, files of a release that the user has.
+    """
+
+    table: str
+    totals: str | None = None
+    pulls: Annotated[dict[Name, float], Field(min_length=1)]
+    release: "ReleaseFolder | None" = None
+    source: str
+
+
+class ReleaseFolder(Strict):
+    """A data release that is not shipped, in one of the folders that the variable NUEMSTAT_RELEASES names."""
+
+    name: str
+    where: str
+
+
 class Response(Strict):
-    """From recoil energy to the channel's energy axis: computed from its parts, or supplied as a matrix."""
+    """From recoil energy to the channel's energy axis: computed from its parts, or supplied as a matrix or a tensor.
+
+    scale_offset : error of the energy scale, added to every reconstructed energy.
+    """
 
     recoil: RecoilGrid | None = None
     quenching: Quenching = NoQuenching()
     resolution: Resolution = PerfectResolution()
     efficiency: Efficiency | None = None
+    scale_offset: Energy | None = None
     matrix: SuppliedMatrix | None = None
+    tensor: SuppliedTensor | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "Response":
         if (self.recoil is None) == (self.matrix is None):
             raise ValueError("a response needs either recoil (then it is computed) or matrix (then it is supplied)")
+        parts = (self.quenching.type, self.resolution.type, self.efficiency, self.matrix, self.scale_offset)
+        if self.tensor is not None and parts != ("none", "perfect", None, None, None):
+            raise ValueError("a tensor is the whole response: no quenching, resolution, efficiency is allowed with it")
         return self

@@ -63,33 +63,48 @@ class ReactorPulls(Strict):
     low_energy: float = 0.0
     capture: float = 0.0
     tilt: float = 0.0
+    alternative: float = 0.0
+    burnup: float = 0.0
     fission_energy: float = 0.0
     huber_z: float = 0.0
     huber_wm: float = 0.0
     huber_norm: float = 0.0
+    huber_pc0: float = 0.0
+    huber_pc1: float = 0.0
+    huber_pc2: float = 0.0
+    huber_pc3: float = 0.0
+    huber_pc4: float = 0.0
+    huber_pc5: float = 0.0
 
 
 class Reactor(Strict):
     """A nuclear reactor.
 
-    normalisation : by fissions (thermal power over energy per fission), or to a quoted total flux.
+    normalisation : by fissions (thermal power over energy per fission), to a quoted total flux, or none: per fission,
+    for measured cross sections; alternative : the spectrum that pulls.alternative leads to.
     """
 
     type: Literal["reactor"]
-    thermal_power: Power
-    distance: Length
+    thermal_power: Power | None = None
+    distance: Length | None = None
     fission_fractions: FissionFractions
     energy_per_fission: Literal["kopeikin2004", "ma2013", "james1969"] = "kopeikin2004"
     spectrum: str
+    alternative: str | None = None
     captures_per_fission: Number
-    normalisation: Literal["fissions", "flux"] = "fissions"
+    normalisation: Literal["fissions", "flux", "per_fission"] = "fissions"
     total_flux: TotalFlux | None = None
     pulls: ReactorPulls = ReactorPulls()
 
     @model_validator(mode="after")
-    def _flux_given(self) -> "Reactor":
-        if self.normalisation == "flux" and self.total_flux is None:
-            raise ValueError("normalisation is 'flux' but total_flux is missing; give it, or normalise by 'fissions'")
+    def _one_normalisation(self) -> "Reactor":
+        given = [n for n in ("thermal_power", "distance", "total_flux") if getattr(self, n) is not None]
+        wanted = {"fissions": ["thermal_power", "distance"], "flux": ["total_flux"], "per_fission": []}
+        if given != (needed := wanted[self.normalisation]):
+            raise ValueError(
+                f"normalisation is {self.normalisation!r}; found {', '.join(given) or 'no flux'}; "
+                f"{' and '.join(needed) or 'neither a power nor a flux'} is allowed with it"
+            )
         return self
 
 

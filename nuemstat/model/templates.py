@@ -22,9 +22,12 @@ from nuemstat.model.builders import (
     build_quenching,
     build_resolution,
     build_source,
+    build_tensor,
     time_efficiency,
 )
+from nuemstat.model.checks import check_reach, check_spectrum
 from nuemstat.model.loader import ModelFiles
+from nuemstat.model.released import spread
 from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal
 from nuemstat.model.schema_response import RecoilGrid, Response
 from nuemstat.physics import cevns, electron
@@ -42,10 +45,11 @@ Templates = dict[tuple[str, str], CouplingPolynomial]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The tables of a model and what was computed from them so far."""
+    """The tables of a model, what was computed from them so far, and what a reader of the result must know."""
 
     files: ModelFiles
     kept: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
 
     def once(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
         """`compute()`, done once per key; documents in the key count by their content."""
@@ -70,24 +74,54 @@ def _template(document: ModelDocument, bench: Bench, signal: Signal, name: str) 
     edges = _edges(document, bench, signal, response, energy)
     counts = _recoil_counts(document, bench, signal, response, edges)
     share = _exposure_share(document, channel)
-    key = ("fold", *_recoil_key(document, signal), response, energy, share)
+    axes = channel.axes if response.tensor else (energy,)
+    key = ("fold", *_recoil_key(document, signal), response, *axes, share)
     folded = bench.once(
         key,
-        lambda: {
-            name: poly.fold(share * response_matrix(bench, response, energy, edges).matrix)
-            for name, poly in counts.items()
-        },
+        lambda: {name: poly.fold(share * _onto(bench, response, channel, edges)) for name, poly in counts.items()},
     )
-    if not others:
+    if not others or response.tensor is not None:
         return _sum(folded.values())
-    fractions = time_fractions(document, bench, others[0])
-    unknown = [name for name in folded if name not in fractions]
-    if unknown:
-        raise ModelError(f"timing: the source gives {unknown[0]!r}; arrival times are known of {', '.join(fractions)}")
+    shares = bench.once(("spread", name, channel, signal), lambda: spread(document, name, signal, bench.files))
     return _sum(
-        CouplingPolynomial({m: np.multiply.outer(c, fractions[name]).ravel() for m, c in poly.terms.items()})
-        for name, poly in folded.items()
+        _spread(poly, shares * _arrivals(document, bench, channel, part) * np.ones(shape))
+        for shape in (tuple(len(axis.values) - 1 for axis in channel.axes),)
+        for part, poly in folded.items()
     )
+
+
+def _onto(bench: Bench, response: Response, channel: ChannelField, edges: FloatArray) -> FloatArray:
+    """Probabilities from recoil bins onto the first axis, of a tensor onto all bins of the channel."""
+    if response.tensor is None:
+        return response_matrix(bench, response, channel.axes[0], edges).matrix
+    tensor = bench.once(
+        ("tensor", response.tensor.table, response.tensor.totals or ""),
+        lambda: build_tensor(response.tensor, bench.files),
+    )
+    found = tensor.matrix(edges, response.tensor.pulls)
+    wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
+    if found.shape[1] != wanted:
+        path = bench.files.folder / response.tensor.table
+        raise ModelError(f"{path}: found templates of {found.shape[1]} bins; the channel has {wanted}")
+    return found
+
+
+def _spread(poly: CouplingPolynomial, shares: FloatArray) -> CouplingPolynomial:
+    """Counts along the first axis over all axes."""
+    along = (-1, *(1 for _ in shares.shape[1:]))
+    return CouplingPolynomial({term: (c.reshape(along) * shares).ravel() for term, c in poly.terms.items()})
+
+
+def _arrivals(document: ModelDocument, bench: Bench, channel: ChannelField, part: str) -> FloatArray:
+    """Fractions of a part of the source along the time axis, if there is one, broadcast over the other axes."""
+    for place, axis in enumerate(channel.axes):
+        if place and units.unit(axis.unit).dimension == units.TIME:
+            fractions = time_fractions(document, bench, axis)
+            if part not in fractions:
+                known = ", ".join(fractions)
+                raise ModelError(f"timing: the source gives {part!r}; arrival times are known of {known}")
+            return fractions[part].reshape([-1 if i == place else 1 for i in range(len(channel.axes))])
+    return np.ones((1,) * len(channel.axes))
 
 
 def time_fractions(document: ModelDocument, bench: Bench, axis: AxisField) -> dict[str, FloatArray]:
@@ -123,7 +157,8 @@ def response_matrix(bench: Bench, spec: Response, axis: AxisField, edges: FloatA
 
 def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) -> ResponseMatrix:
     quenching = build_quenching(spec.quenching, bench.files)
-    resolution = build_resolution(spec.resolution)
+    check_reach(spec, quenching)
+    resolution = build_resolution(spec.resolution, bench.files)
     efficiency = build_efficiency(spec.efficiency, bench.files) if spec.efficiency else None
     variable = getattr(spec.efficiency, "variable", "reconstructed")
     parts: dict[str, Any] = {
@@ -132,12 +167,13 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
         "efficiency_reconstructed": efficiency if variable == "reconstructed" else None,
     }
     visible = axis.internal
+    measured = visible - spec.scale_offset.number if spec.scale_offset else visible
 
     def compute() -> dict[str, FloatArray]:
-        built = build(edges, visible, quenching=quenching, resolution=resolution, **parts)
+        built = build(edges, measured, quenching=quenching, resolution=resolution, **parts)
         return {"matrix": built.matrix}
 
-    matrix = cached(("response", edges, visible, quenching, resolution, parts), compute)["matrix"]
+    matrix = cached(("response", edges, measured, quenching, resolution, parts), compute)["matrix"]
     return ResponseMatrix(edges, visible, matrix, axis.name, axis.unit)
 
 
@@ -149,9 +185,7 @@ def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, .
     return bench.once(("components", document.source), lambda: build_source(document.source).components())
 
 
-def _edges(
-    document: ModelDocument, bench: Bench, signal: Signal, response: Response, energy: AxisField
-) -> FloatArray:
+def _edges(document: ModelDocument, bench: Bench, signal: Signal, response: Response, energy: AxisField) -> FloatArray:
     """Recoil bins of a signal: the supplied matrix' own, or logarithmic ones with every jump as an edge."""
     if response.matrix is not None:
         return response_matrix(bench, response, energy, None).recoil_edges
@@ -167,7 +201,11 @@ def _logarithmic_edges(document: ModelDocument, bench: Bench, signal: Signal, gr
     for element in document.target.formula:
         if signal.interaction == "electron":
             # Shells open at thresholds; between its points a tabulated photoabsorption is a power law.
-            jumps += [float(edge) for edge in (*atom(element).thresholds, *atom(element).photo_energy)]
+            shells, many_body = atom(element), atom(element).rrpa
+            jumps += [float(edge) for edge in (*shells.thresholds, *shells.photo_energy)]
+            jumps += [float(many_body.energies[end]) for end in (0, -1)] if many_body else []
+            ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}
+            jumps += [float(maximum_recoil(end, units.ELECTRON_MASS)) for end in ends]
         else:
             masses = [nucleus.mass for nucleus, _ in isotopes(element)]
             ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}
@@ -194,6 +232,7 @@ def _integrate(
     couplings = scheme(document.conventions.couplings)
     grouped: dict[str, list[CouplingPolynomial]] = {}
     for component in _merged(_components(document, bench), document.timing is not None):
+        check_spectrum(document, signal, component, float(edges[0]))
         exposure = _exposure(document, component)
         rate = _rate_function(document, signal, component, couplings)
         grouped.setdefault(component.name, []).append(bin_integrals(edges, rate) * exposure)
@@ -214,6 +253,9 @@ def _merged(components: tuple[FluxComponent, ...], by_name: bool) -> list[FluxCo
 def _exposure(document: ModelDocument, component: FluxComponent) -> float:
     """Formula units times live time, the latter where the flux is per time."""
     target = document.target
+    if target.per is not None:
+        electrons = sum(number * atom(element).Z for element, number in target.formula.items())
+        return 1 / electrons if target.per == "electron" else 1.0
     formula_mass = sum(number * molar_mass(element) for element, number in target.formula.items())
     if target.exposure is not None:
         return target.exposure.number / (formula_mass * units.MOLAR_GRAM)

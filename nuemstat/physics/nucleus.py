@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import spherical_jn
 
 from nuemstat import units
 from nuemstat.errors import ModelError, suggestion
@@ -126,9 +125,11 @@ def _radius(squared: float, model: str, rms: float) -> float:
 
 
 def _sphere(x: FloatArray) -> FloatArray:
-    """3 j1(x) / x with the spherical Bessel function, 1 at x = 0."""
-    safe = np.where(x > 0, x, 1.0)
-    return np.where(x > 0, 3 * spherical_jn(1, safe) / safe, 1.0)
+    """3 j1(x) / x with the spherical Bessel function, 1 at x = 0; its series where the closed form cancels."""
+    small = x < 0.1
+    safe = np.where(small, 1.0, x)
+    series = 1 - x**2 / 10 * (1 - x**2 / 28 * (1 - x**2 / 54))
+    return np.where(small, series, 3 * (np.sin(safe) - safe * np.cos(safe)) / safe**3)
 
 
 def helm(q: npt.ArrayLike, rms: float) -> FloatArray:
@@ -167,6 +168,12 @@ def symmetrised_fermi(q: npt.ArrayLike, rms: float) -> FloatArray:
     return np.where(small, 1 - (wavenumber * rms) ** 2 / 6, closed)
 
 
+def point(q: npt.ArrayLike, rms: float) -> FloatArray:
+    """F = 1 at any momentum transfer: a nucleus without extent, as some sensitivity studies assume."""
+    del rms
+    return np.ones_like(np.asarray(q, dtype=float))
+
+
 FormFactor = Callable[[npt.ArrayLike, float], FloatArray]
 
 FORM_FACTORS: Final = MappingProxyType[str, FormFactor](
@@ -175,13 +182,13 @@ FORM_FACTORS: Final = MappingProxyType[str, FormFactor](
 
 
 def find_form_factor(name: str) -> FormFactor:
-    """A form factor by name.
+    """A form factor by name: those of extended nuclei, or ``point``.
 
     Raises
     ------
     ModelError : no form factor of this name.
     """
-    if name not in FORM_FACTORS:
-        known = ", ".join(FORM_FACTORS)
-        raise ModelError(f"no form factor {name!r}; known are {known}{suggestion(name, list(FORM_FACTORS))}")
-    return FORM_FACTORS[name]
+    known = {**FORM_FACTORS, "point": point}
+    if name not in known:
+        raise ModelError(f"no form factor {name!r}; known are {', '.join(known)}{suggestion(name, list(known))}")
+    return known[name]

@@ -27,10 +27,11 @@ from nuemstat.sources.fission import (
     spectrum_files,
 )
 
-PULLS: Final = ("low_energy", "capture", "tilt", "alternative", "fission_energy", *huber.PULLS)
+PULLS: Final = ("low_energy", "capture", "tilt", "alternative", "burnup", "fission_energy", *huber.PULLS)
 """Systematic changes, neutral at 0:
 low_energy : relative change of the fission spectra below 2 MeV; capture : relative change of the capture part;
 tilt : relative change per MeV of distance from 4 MeV; alternative : 1 replaces the spectrum by `alternative`;
+burnup : share of the fissions that 239Pu takes over from 235U;
 fission_energy : energies per fission, all isotopes together, in units of their errors;
 huber_z, huber_wm, huber_norm, huber_pc0 ... : in sigma, above 2 MeV, see `nuemstat.sources.huber`."""
 
@@ -45,7 +46,8 @@ class ReactorSource:
     a sum of 1, so that one of them can be moved); energy_per_fission : name of a table; spectrum and alternative :
     names of `nuemstat.sources.fission.SPECTRA`; captures_per_fission : neutron captures on 238U, 0 without;
     normalisation : ``"fissions"`` by power, distance and energy per fission; ``"flux"`` scales the spectrum (with
-    its captures) to total_flux [1/cm^2/s] before the pulls act; scale : factor on everything; pulls : see `PULLS`.
+    its captures) to total_flux [1/cm^2/s] before the pulls act; ``"per_fission"`` leaves it per fission, so that rates
+    become cross sections per fission; scale : factor on everything; pulls : see `PULLS`.
 
     dPhi/dE = P/(4 pi L^2 sum f_i e_i) (sum f_i S_i(E) + captures x (S_U239 + S_Np239)).
 
@@ -62,7 +64,7 @@ class ReactorSource:
     spectrum: str = "bestiole"
     alternative: str | None = None
     captures_per_fission: float = 0.6
-    normalisation: Literal["fissions", "flux"] = "fissions"
+    normalisation: Literal["fissions", "flux", "per_fission"] = "fissions"
     total_flux: float = 0.0
     scale: float = 1.0
     pulls: Mapping[str, float] = field(default_factory=dict)
@@ -76,8 +78,8 @@ class ReactorSource:
             raise ModelError("reactor: normalisation 'fissions' needs thermal_power and distance above 0")
         if self.normalisation == "flux" and not self.total_flux > 0:
             raise ModelError("reactor: normalisation 'flux' needs a total_flux above 0")
-        if self.normalisation not in ("fissions", "flux"):
-            raise ModelError(f"reactor normalisation: found {self.normalisation!r}; allowed are fissions, flux")
+        if self.normalisation not in (allowed := ("fissions", "flux", "per_fission")):
+            raise ModelError(f"reactor normalisation: found {self.normalisation!r}; allowed are {', '.join(allowed)}")
         energy_per_fission(self.energy_per_fission)
         self._check_spectrum()
 
@@ -100,7 +102,9 @@ class ReactorSource:
 
     def _fractions(self) -> dict[str, float]:
         total = sum(self.fission_fractions.values())
-        return {isotope: self.fission_fractions.get(isotope, 0.0) / total for isotope in ISOTOPES}
+        shares = {isotope: self.fission_fractions.get(isotope, 0.0) / total for isotope in ISOTOPES}
+        burnup = self._pull("burnup")
+        return shares | {"U235": shares["U235"] - burnup, "Pu239": shares["Pu239"] + burnup}
 
     def per_fission(self) -> Flux:
         """Antineutrinos per fission [1/MeV], pulls and captures included."""
@@ -134,7 +138,9 @@ class ReactorSource:
         return self.thermal_power / mean
 
     def components(self) -> tuple[FluxComponent, ...]:
-        """One component of electron antineutrinos, per time."""
+        """One component of electron antineutrinos, per time (or per fission)."""
+        if self.normalisation == "per_fission":
+            return (FluxComponent("reactor", "e", True, self.per_fission().scaled(self.scale), per_time=False),)
         if self.normalisation == "flux":
             weight = self.total_flux / replace(self, pulls={}).per_fission().total()
         else:
@@ -148,6 +154,6 @@ class ReactorSource:
             files.append(data_file(CAPTURE_FILE))
         if self.normalisation == "fissions":
             files.append(data_file("reactor/energy_per_fission.csv"))
-        if any(name in huber.PULLS for name in self.pulls):
+        if any(self._pull(name) for name in huber.PULLS):
             files.append(huber.huber_file())
         return tuple(dict.fromkeys(files))

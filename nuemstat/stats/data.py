@@ -1,12 +1,12 @@
 """What is fitted: observed or Asimov counts, and the terms of 2 NLL that compare them with expected ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import block_diag
 
 from nuemstat.errors import FitError, WorkspaceError
 from nuemstat.polynomial import FloatArray
@@ -90,7 +90,7 @@ def observed(workspace: Workspace, data: str, fixed: Mapping[str, float]) -> Flo
     constants = {p.name: default(p) for p in workspace.parameters if p.kind != "derived"}
     constants |= {**fixed, **to_workspace(workspace, values)}
     kernel = Kernel(workspace, constants)
-    expected = kernel.expected(np.zeros(0))
+    expected = kernel.expected(kernel.states(np.zeros((1, 0))))[0]
     for channel in workspace.channels:
         counts = expected[kernel.slices[channel.name]]
         if channel.statistic == "poisson" and counts.min() < 0:
@@ -101,16 +101,17 @@ def observed(workspace: Workspace, data: str, fixed: Mapping[str, float]) -> Flo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """Observed counts and their statistic, all channels in one array.
+    """Observed counts and their statistic, all channels in one array; calls take expected counts (..., n_bins).
 
-    observed : shape (n_bins,); poisson, gaussian : numbers of the bins of each statistic;
-    precision : inverse covariance of the gaussian bins, or its diagonal where it has no other elements.
+    observed : shape (n_bins,), or (n_points, n_bins) where every point has its own;
+    poisson : numbers of the Poisson bins that count; slices : where each channel's bins stand;
+    precision : of each channel, inverse variances or inverse covariance, None where it is Poisson.
     """
 
     observed: FloatArray
     poisson: npt.NDArray[np.intp]
-    gaussian: npt.NDArray[np.intp]
-    precision: FloatArray
+    slices: tuple[slice, ...]
+    precision: tuple[FloatArray | None, ...]
 
     @classmethod
     def of(cls, workspace: Workspace, counts: FloatArray) -> "Data":
@@ -120,64 +121,88 @@ class Data:
         ------
         WorkspaceError : a covariance that is not positive definite.
         """
-        poisson, blocks = [], []
-        for channel in workspace.channels:
-            poisson.append(np.full(channel.size, channel.statistic == "poisson"))
-            if channel.statistic == "gaussian":
-                blocks.append(_precision(channel.name, channel.errors, channel.covariance))
-        mask = np.concatenate(poisson)
-        plain = all(block.ndim == 1 for block in blocks)
-        squares = [block if block.ndim == 2 else np.diag(block) for block in blocks]
-        precision = np.concatenate([np.zeros(0), *blocks]) if plain else np.asarray(block_diag(*squares))
-        return cls(counts, np.flatnonzero(mask), np.flatnonzero(~mask), precision)
+        ends = np.cumsum([0, *(channel.size for channel in workspace.channels)]).tolist()
+        mask, precision = np.ones(ends[-1], dtype=bool), []
+        slices = tuple(slice(a, b) for a, b in pairwise(ends))
+        for channel, part in zip(workspace.channels, slices, strict=True):
+            gaussian = channel.statistic == "gaussian"
+            mask[part] = not gaussian
+            precision.append(_precision(channel.name, channel.errors, channel.covariance) if gaussian else None)
+        return cls(counts, np.flatnonzero(mask), slices, tuple(precision))
 
     def replaced(self, counts: FloatArray) -> "Data":
-        """The same bins with other counts."""
+        """The same bins with other counts, shape (n_bins,) or (n_points, n_bins)."""
         return replace(self, observed=counts)
 
     def without(self, bins: npt.NDArray[np.intp]) -> "Data":
         """The same data with some Poisson bins left out of every sum."""
         return replace(self, poisson=np.setdiff1d(self.poisson, bins))
 
-    def value(self, expected: FloatArray) -> float:
-        """2 NLL relative to the saturated model, without constraints."""
-        total = 0.0
+    @property
+    def n_bins(self) -> int:
+        """Bins that count."""
+        return int(self.poisson.size + sum(part.stop - part.start for part, _ in self._gaussian()))
+
+    def value(self, expected: FloatArray) -> FloatArray:
+        """2 NLL relative to the saturated model, without constraints, shape (...)."""
+        total: FloatArray = np.zeros(expected.shape[:-1])
         if self.poisson.size:
-            total += _deviance(self.observed[self.poisson], expected[self.poisson])
-        if self.gaussian.size:
-            residual = (expected - self.observed)[self.gaussian]
-            total += float(residual @ self._weighted(residual))
+            total = total + _deviance(self._counted(self.observed), self._counted(expected))
+        for part, precision in self._gaussian():
+            residual = expected[..., part] - self.observed[..., part]
+            total = total + (residual * _weighted(precision, residual)).sum(axis=-1)
         return total
 
     def weights(self, expected: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivative of 2 NLL by each expected count, and the Fisher weight of each bin, both of shape (n_bins,).
+        """Derivative of 2 NLL by each expected count, and the Fisher weight of each bin, both of shape (..., n_bins).
 
         The Fisher weight of gaussian bins with a covariance is in `precision` and here 0.
         """
+        if self.poisson.size == expected.shape[-1]:
+            return _weights(self.observed, expected)
         slope, weight = np.zeros_like(expected), np.zeros_like(expected)
-        slope[self.poisson], weight[self.poisson] = _weights(self.observed[self.poisson], expected[self.poisson])
-        if self.gaussian.size:
-            slope[self.gaussian] = 2 * self._weighted((expected - self.observed)[self.gaussian])
-            weight[self.gaussian] = self.precision if self.precision.ndim == 1 else 0.0
+        bins = self.poisson
+        slope[..., bins], weight[..., bins] = _weights(self._counted(self.observed), self._counted(expected))
+        for part, precision in self._gaussian():
+            slope[..., part] = 2 * _weighted(precision, expected[..., part] - self.observed[..., part])
+            weight[..., part] = precision if precision.ndim == 1 else 0.0
         return slope, weight
 
     def seen(self, expected: FloatArray, weight: FloatArray) -> FloatArray:
-        """Observed instead of expected weights: n / expected^2 of Poisson bins above the floor, shape (n_bins,)."""
-        result = weight.copy()
-        above = self.poisson[expected[self.poisson] >= FLOOR]
-        result[above] = self.observed[above] * weight[above] ** 2
+        """Observed instead of expected weights: n / expected^2 of Poisson bins above the floor, (..., n_bins)."""
+        result = np.where(expected >= FLOOR, self.observed * weight**2, weight)
+        for part, _ in self._gaussian():
+            result[..., part] = weight[..., part]
         return result
 
-    def fisher(self, weight: FloatArray, jacobian: FloatArray) -> FloatArray:
-        """J W J^T, shape (n_parameters, n_parameters), the expected Fisher information of the bins."""
-        matrix: FloatArray = (jacobian * weight) @ jacobian.T
-        if self.precision.ndim == 2:
-            part = jacobian[:, self.gaussian]
-            matrix += part @ self.precision @ part.T
-        return matrix
+    def fisher(self, weight: FloatArray, jacobians: Sequence[FloatArray]) -> list[FloatArray]:
+        """J W J^T of each channel, shapes (n_points, n_local, n_local): the expected Fisher information.
 
-    def _weighted(self, residual: FloatArray) -> FloatArray:
-        return self.precision * residual if self.precision.ndim == 1 else self.precision @ residual
+        weight : shape (n_points, n_bins); jacobians : of each channel, shapes (n_points, n_local, n_bins).
+        """
+        found = []
+        for part, precision, jacobian in zip(self.slices, self.precision, jacobians, strict=True):
+            if precision is None or precision.ndim == 1:
+                left = jacobian * weight[:, None, part]
+            else:
+                left = jacobian @ precision
+            found.append(left @ jacobian.transpose(0, 2, 1))
+        return found
+
+    def _gaussian(self) -> Iterator[tuple[slice, FloatArray]]:
+        for part, precision in zip(self.slices, self.precision, strict=True):
+            if precision is not None:
+                yield part, precision
+
+    def _counted(self, counts: FloatArray) -> FloatArray:
+        """The Poisson bins that count, contiguous."""
+        return counts if self.poisson.size == counts.shape[-1] else np.take(counts, self.poisson, axis=-1)
+
+
+def _weighted(precision: FloatArray, residual: FloatArray) -> FloatArray:
+    if precision.ndim == 1:
+        return precision * residual
+    return np.asarray((precision @ residual[..., None])[..., 0])
 
 
 def _precision(
@@ -193,13 +218,13 @@ def _precision(
     return np.asarray(np.linalg.inv(matrix))
 
 
-def _deviance(observed: FloatArray, expected: FloatArray) -> float:
+def _deviance(observed: FloatArray, expected: FloatArray) -> FloatArray:
     """Twice the Poisson log-likelihood ratio to the saturated model (Baker, Cousins, NIM 221 (1984) 437)."""
-    if expected.min() < FLOOR:
+    if expected.size and expected.min() < FLOOR:
         return _guarded_deviance(observed, expected)
     counted = observed > 0
-    ratio = np.divide(expected, observed, out=np.ones_like(expected), where=counted)
-    return float(2 * np.where(counted, observed * (ratio - 1 - np.log(ratio)), expected).sum())
+    ratio = np.divide(expected, observed, out=np.ones(expected.shape), where=counted)
+    return np.asarray(2 * np.where(counted, observed * (ratio - 1 - np.log(ratio)), expected).sum(axis=-1))
 
 
 def _weights(observed: FloatArray, expected: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -215,12 +240,12 @@ def _weights(observed: FloatArray, expected: FloatArray) -> tuple[FloatArray, Fl
 # continuous derivatives, and the wall keeps an empty bin from being rewarded for negative counts.
 
 
-def _guarded_deviance(observed: FloatArray, expected: FloatArray) -> float:
+def _guarded_deviance(observed: FloatArray, expected: FloatArray) -> FloatArray:
     safe = np.maximum(expected, FLOOR)
     depth = (safe - expected) / FLOOR
     wall = np.where(depth < 1, depth**3, 3 * depth * (depth - 1) + 1)
     slope = 2 * (FLOOR - observed)
-    return _deviance(observed, safe) + float((wall - slope * depth + observed * depth**2).sum())
+    return _deviance(observed, safe) + (wall - slope * depth + observed * depth**2).sum(axis=-1)
 
 
 def _guarded_weights(observed: FloatArray, expected: FloatArray) -> tuple[FloatArray, FloatArray]:

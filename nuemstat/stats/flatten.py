@@ -13,7 +13,15 @@ import numpy as np
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.workspace.document import Channel, Sample, Workspace
-from nuemstat.workspace.interpolation import Function, anchor_weights, code4, linear_norm, power
+from nuemstat.workspace.interpolation import (
+    Function,
+    anchor_weights,
+    code1,
+    code4,
+    histosys_weights,
+    linear_norm,
+    power,
+)
 from nuemstat.workspace.modifiers import HistoSys, Modifier, Norm, NormSys, Shape
 
 NOT_EVALUATED = ("shapesys", "staterror", "shapefactor", "lumi")
@@ -100,7 +108,7 @@ def _template(channel: Channel, sample: Sample, constants: Mapping[str, float]) 
 def _factor(modifier: Modifier) -> Function | None:
     match modifier:
         case NormSys(parameter=name, hi=hi, lo=lo):
-            return code4(name, hi, lo)
+            return code4(name, hi, lo) if modifier.interpolation == "code4" else code1(name, hi, lo)
         case Norm(interpolation="lognormal", parameter=name, size=size):
             return code4(name, 1 + size, 1 / (1 + size))
         case _:
@@ -127,7 +135,7 @@ def _additive(
             case Norm(interpolation="linear"):
                 sizes.append((modifier.parameter, modifier.size))
             case HistoSys():
-                low, high = anchor_weights(modifier.parameter, (-1.0, 1.0))
+                low, high = histosys_weights(modifier.parameter, modifier.interpolation)
                 changes.append((scale * np.array(modifier.lo_data) - contents, [low]))
                 changes.append((scale * np.array(modifier.hi_data) - contents, [high]))
             case Shape(interpolation="additive"):

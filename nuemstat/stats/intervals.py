@@ -4,21 +4,25 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import pairwise
 from math import sqrt
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import chi2
 
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
+from nuemstat.stats.execution import Answer, Piece, Plan, Progress
 from nuemstat.stats.minimise import floating, global_minimum, verified
 from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
 from nuemstat.stats.profile import Point, Profile
+from nuemstat.stats.ranges import Range, check_range, in_workspace
 from nuemstat.stats.results import End, Limit, Minimum, Scan, Significance
 from nuemstat.stats.starts import reach, starts
+from nuemstat.stats.survey import Survey, survey, tightened
 from nuemstat.workspace.document import Workspace
 
-Range = tuple[float, float]
 _MARGIN = 2.0
 """In 2 NLL: how far above the threshold a profile is followed."""
 
@@ -33,25 +37,74 @@ def limit(
     free: Sequence[str] = (),
     fixed: Mapping[str, float] | None = None,
     scan_range: Range | None = None,
+    expected: bool = False,
+    toys: int | None = None,
+    seed: int = 0,
     executor: Executor | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Limit:
-    """The confidence set of one coupling: where the profile stands below the chi2 quantile above its global minimum.
+    """The confidence set of one coupling.
 
     coupling : held by the workspace, or universal; free : other couplings that float;
     fixed : parameters at physical values; scan_range : physical values outside which nothing is said;
-    executor : for methods with toys; the profile needs none.
+    method : `profile`, where the profile stands below the chi2 quantile above its global minimum; `fc`, the
+        Feldman-Cousins construction; `cls`, a one-sided limit for even couplings and norms;
+    expected : with median and bands of both ends, couplings at their defaults;
+    toys : for `fc` at each value near an end (5000 if None; 0 for asymptotic critical values that know of the
+        coupling's bound), for `cls` likewise of each hypothesis (asymptotic if None), else for `expected`;
+    seed : of all toys; executor : where they are thrown, here if None; checkpoint : file to resume from.
 
     Raises
     ------
-    WorkspaceError : the coupling is not held; FitError : another method, or no fit that can be trusted.
+    WorkspaceError : the coupling is not held;
+    FitError : another method, no fit that can be trusted, a checkpoint of another question, lost workers;
+    KeyboardInterrupt : with a line that says what is kept.
     """
-    _check_method(method, cl, executor)
+    _check_method(method, cl)
+    path = None if checkpoint is None else Path(checkpoint)
+    plan = Plan(toys=toys, seed=seed, executor=executor, checkpoint=path, progress=progress)
     problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data)
+    profile, minima = explored(problem, _height(cl, method))
+    span = None if scan_range is None else in_workspace(problem, {coupling: scan_range})[coupling]
+    if span is not None:
+        check_range(problem, coupling, minima[0].value, span)
+    if method == "profile" and not expected:
+        found = Answer(pieces=_pieces(profile, minima, cl))
+    else:
+        from nuemstat.stats.methods import Question, answer
+
+        question = Question(workspace, problem, tuple(free), cl, method, span, plan, profile, minima)
+        found = answer(question, expected, _pieces(profile, minima, cl))
+    return _limit(problem, profile, minima, found, scan_range, cl=cl, method=method)
+
+
+def _height(cl: float, method: str) -> float:
+    """In 2 NLL: how far up the profile is followed; sets by toys may reach beyond the asymptotic ones."""
+    threshold = float(chi2.ppf(cl, 1))
+    return threshold + _MARGIN if method == "profile" else (sqrt(threshold) + 1.4) ** 2
+
+
+def _pieces(profile: Profile, minima: Sequence[Point], cl: float) -> tuple[Piece, ...]:
+    ends = intervals_below(profile, minima[0].q + float(chi2.ppf(cl, 1)))
+    return tuple(Piece(low, high) for low, high in ends)
+
+
+def _limit(
+    problem: Problem,
+    profile: Profile,
+    minima: Sequence[Point],
+    answer: Answer,
+    scan_range: Range | None,
+    *,
+    cl: float,
+    method: str,
+) -> Limit:
+    """The result, in physical units, of a set in workspace units."""
+    coupling, best = problem.couplings[0], minima[0]
     scale, unit = problem.scale(coupling)
     threshold = float(chi2.ppf(cl, 1))
-    profile, minima = _explored(problem, threshold + _MARGIN)
-    best = minima[0]
-    pieces = _intervals(profile, best.q + threshold)
+    pieces = [(piece.low, piece.high) for piece in answer.pieces]
     failures = profile.failures((scale, unit))
     ends = [(low if low is None else low * scale, high if high is None else high * scale) for low, high in pieces]
     bounds = (profile.bounds[0] * scale, profile.bounds[1] * scale)
@@ -64,20 +117,25 @@ def limit(
     )
     return Limit(
         **problem.origin,
-        valid=not failures,
-        warnings=(*failures, *(["the set goes on outside the values that were looked at"] if is_open else [])),
+        valid=not failures and not answer.warnings,
+        warnings=(
+            *failures,
+            *answer.warnings,
+            *(["the set goes on outside the values that were looked at"] if is_open else []),
+        ),
         coupling=coupling,
         unit=unit,
         cl=cl,
         method=method,
-        data=data,
+        data=problem.likelihood.data,
         best_fit=best.value * scale,
         minima=tuple(Minimum(point.value * scale, point.q - best.q) for point in minima),
         intervals=tuple(kept),
-        upper_limit=None if is_open else max(abs(end) for piece in kept for end in piece if end is not None),
+        upper_limit=None if is_open else max((abs(end) for p in kept for end in p if end is not None), default=None),
         q_min=best.q,
         profile_values=values[seen],
         profile_q=heights[seen],
+        **answer.fields,
     )
 
 
@@ -101,7 +159,7 @@ def significance(
     """
     problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data)
     scale, unit = problem.scale(coupling)
-    profile, minima = _explored(problem, chi2.ppf(0.9, 1) + _MARGIN)
+    profile, minima = explored(problem, chi2.ppf(0.9, 1) + _MARGIN)
     warnings = profile.failures((scale, unit))
     if not profile.bounds[0] <= at / scale <= profile.bounds[1]:
         low, high = (bound * scale for bound in profile.bounds)
@@ -148,16 +206,16 @@ def scan(
     if len(names) not in (1, 2) or len(set(names)) != len(names) or points < 2:
         raise FitError(f"scan: found {len(names)} couplings and {points} points; 1 or 2 and at least 2 are allowed")
     problem = prepare(workspace, couplings=names, free=free, fixed=fixed, data=data)
+    return scanned(problem, in_workspace(problem, ranges or {}), points)
+
+
+def scanned(problem: Problem, spans: Mapping[str, Range], points: int, plan: Survey | None = None) -> Scan:
+    """The scan of a problem's couplings; spans : in workspace units; plan : of two couplings, if there is one."""
+    names = problem.couplings
     scales = [problem.scale(name)[0] for name in names]
     warnings: list[str] = []
-    grids = []
-    for name, scale in zip(names, scales, strict=True):
-        low, high = (ranges or {}).get(name) or _automatic_range(problem, name, scale)
-        if not low < high:
-            raise FitError(f"scan: {name}: found the range {low:g} to {high:g}; a rising one is allowed")
-        grids.append(np.linspace(low, high, points))
-    solutions = _grid(problem, names, [grid / scale for grid, scale in zip(grids, scales, strict=True)])
-    flat = list(solutions.values())
+    flat, numbers = _grid(problem, spans, points, plan)
+    grids = [grid * scale for grid, scale in zip(numbers, scales, strict=True)]
     failed = sum(not solution.converged for solution in flat)
     if failed:
         warnings.append(f"{failed} of {len(flat)} fits did not converge")
@@ -165,13 +223,15 @@ def scan(
     best = global_minimum(problem.likelihood, [*starts(problem.likelihood, floating(problem)), lowest.x])
     q = np.array([solution.value for solution in flat]).reshape([grid.size for grid in grids]) - best.value
     places = [problem.likelihood.index(name) for name in names]
+    for name, place in zip(names, places, strict=True):
+        check_range(problem, name, float(best.x[place]), spans.get(name))
     return Scan(
         **problem.origin,
         valid=not warnings,
         warnings=tuple(warnings),
         couplings=names,
         units=tuple(problem.scale(name)[1] for name in names),
-        data=data,
+        data=problem.likelihood.data,
         values=tuple(grids),
         q=q,
         best_fit={n: float(best.x[i]) * s for n, i, s in zip(names, places, scales, strict=True)},
@@ -179,18 +239,14 @@ def scan(
     )
 
 
-def _check_method(method: str, cl: float, executor: Executor | None) -> None:
-    if method in ("cls", "fc"):
-        raise FitError(f"method {method!r} is not there yet; allowed is 'profile'")
-    if method != "profile":
-        raise FitError(f"method: found {method!r}; allowed is 'profile'")
+def _check_method(method: str, cl: float) -> None:
+    if method not in ("profile", "cls", "fc"):
+        raise FitError(f"method: found {method!r}; allowed are 'profile', 'cls', 'fc'")
     if not 0 < cl < 1:
         raise FitError(f"cl: found {cl:g}; between 0 and 1 is allowed")
-    if executor is not None and not isinstance(executor, Executor):
-        raise FitError(f"executor: found {type(executor).__name__}; a concurrent.futures.Executor is allowed")
 
 
-def _explored(problem: Problem, height: float) -> tuple[Profile, list[Point]]:
+def explored(problem: Problem, height: float) -> tuple[Profile, list[Point]]:
     """The profile sampled up to `height`, its minima, the lowest first and verified."""
     likelihood, name = problem.likelihood, problem.couplings[0]
     profile = Profile(likelihood, name)
@@ -209,7 +265,7 @@ def _explored(problem: Problem, height: float) -> tuple[Profile, list[Point]]:
     return profile, minima
 
 
-def _intervals(profile: Profile, level: float) -> list[tuple[End, End]]:
+def intervals_below(profile: Profile, level: float) -> list[tuple[End, End]]:
     """Where the profile is below the level: disjoint, rising; None where it ends before it rises."""
     points = list(profile.points)
     inside = points[0].q <= level
@@ -238,7 +294,7 @@ def _cut(piece: tuple[End, End], allowed: Range, bounds: Range) -> tuple[End, En
     )
 
 
-def _automatic_range(problem: Problem, name: str, scale: float) -> Range:
+def _automatic_range(problem: Problem, name: str) -> Range:
     """What a 90 % limit on one coupling looks at, the other ones floating."""
     profile = Profile(problem.likelihood, name)
     profile.explore(chi2.ppf(0.9, 1) + 2 * _MARGIN)
@@ -246,30 +302,42 @@ def _automatic_range(problem: Problem, name: str, scale: float) -> Range:
     found = reach(problem.likelihood, name)
     low, high = min(near, default=found.base - found.size), max(near, default=found.base + found.size)
     width = 0.1 * (high - low) or found.size
-    low, high = max(low - width, profile.bounds[0]), min(high + width, profile.bounds[1])
-    return low * scale, high * scale
+    return max(low - width, profile.bounds[0]), min(high + width, profile.bounds[1])
 
 
-def _grid(problem: Problem, names: Sequence[str], grids: Sequence[FloatArray]) -> dict[tuple[int, ...], Solution]:
-    """Conditional fits on a grid, in C order, each started from its solved neighbours, then again from the far end."""
-    likelihood = problem.likelihood
-    places = [likelihood.index(name) for name in names]
-    held = np.isin(np.arange(len(likelihood.parameters)), places)
-    others = [name for name in floating(problem) if name not in names]
+def _grid(
+    problem: Problem, spans: Mapping[str, Range], points: int, plan: Survey | None
+) -> tuple[list[Solution], list[FloatArray]]:
+    """Conditional fits over one or two couplings in C order, and the lines of the grid, in workspace units."""
+    names = problem.couplings
+    if len(names) == 1:
+        low, high = spans.get(names[0]) or _automatic_range(problem, names[0])
+        grid = np.linspace(low, high, points)
+        return _line(problem, names[0], grid), [grid]
+    plan = tightened(plan or survey(problem, (names[0], names[1]), chi2.ppf(0.95, 2), spans))
+    ends = [spans.get(name, (low, high)) for name, (low, high) in zip(names, plan.box, strict=True)]
+    lines = [np.linspace(low, high, points) for low, high in ends]
+    plan.surface.fill(*lines)
+    return [plan.surface.precisely((float(x), float(y))) for x in lines[0] for y in lines[1]], lines
+
+
+def _line(problem: Problem, name: str, grid: FloatArray) -> list[Solution]:
+    """Conditional fits along one coupling, each started from its solved neighbour, there and back."""
+    likelihood, index = problem.likelihood, problem.likelihood.index(name)
+    held = np.arange(len(likelihood.parameters)) == index
+    others = [other for other in floating(problem) if other != name]
     first = starts(likelihood, others) if others else [likelihood.defaults]
-    cells = list(np.ndindex(*(grid.size for grid in grids)))
-    solved: dict[tuple[int, ...], Solution] = {}
-    for order, step in ((cells, -1), (cells[::-1], 1)):
-        for cell in order:
-            near = [(*cell[:i], cell[i] + step, *cell[i + 1 :]) for i in range(len(cell))]
-            candidates = [solved[other].x for other in near[::step] if other in solved][: 2 if others else 1]
-            if step < 0 and (others or not candidates):
+    solved: list[Solution | None] = [None] * grid.size
+    for order, step in ((range(grid.size), -1), (range(grid.size - 1, -1, -1), 1)):
+        for k in order:
+            near = solved[k + step] if 0 <= k + step < grid.size else None
+            candidates = [] if near is None else [near.x]
+            if step < 0 and (others or near is None):
                 candidates += first
             for candidate in candidates:
                 x = candidate.copy()
-                x[places] = [grid[k] for grid, k in zip(grids, cell, strict=True)]
-                found = minimise(likelihood, x, held=held)
-                old = solved.get(cell)
+                x[index] = grid[k]
+                found, old = minimise(likelihood, x, held=held), solved[k]
                 if old is None or (not found.converged, found.value) < (not old.converged, old.value):
-                    solved[cell] = found
-    return {cell: solved[cell] for cell in cells}
+                    solved[k] = found
+    return [solution for solution in solved if solution is not None]

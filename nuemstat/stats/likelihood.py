@@ -3,56 +3,39 @@
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
+from nuemstat.stats.compiled import CompiledChannel, is_ready
 from nuemstat.stats.data import FLOOR, Data, default, observed, to_physical
 from nuemstat.stats.kernels import Kernel
 from nuemstat.vocabulary import COUPLINGS, coupling_name
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
+
+
+KernelName = Literal["auto", "numpy", "compiled"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """2 NLL at one place: value, gradient, expected counts, their Jacobian.
+    """2 NLL at one place: value, gradient and all that makes its second derivatives.
 
-    slope, weight : first derivative of 2 NLL by each expected count, and the count's Fisher weight.
+    fisher : expected information, shape (n_parameters, n_parameters);
+    seen : observed information without second derivatives of the counts, or the expected one if not asked for;
+    curvature : what these add, so that 2 seen + curvature is the Hessian of 2 NLL.
     """
 
-    likelihood: "Likelihood"
     x: FloatArray
     value: float
     gradient: FloatArray
-    expected: FloatArray
-    jacobian: FloatArray
-    slope: FloatArray
-    weight: FloatArray
-
-    @property
-    def fisher(self) -> FloatArray:
-        """Expected Fisher information, shape (n_parameters, n_parameters)."""
-        return self._information(self.weight)
-
-    @property
-    def seen(self) -> FloatArray:
-        """Observed information, second derivatives of the expected counts left out, same shape."""
-        return self._information(self.likelihood.terms.seen(self.expected, self.weight))
-
-    def curvature(self, i: int, step: float) -> FloatArray:
-        """Row i of what the information leaves out of the Hessian of 2 NLL: the slope by each expected count times
-        the counts' second derivatives, from differences of the Jacobian; shape (n_parameters,)."""
-        shift = np.zeros_like(self.x)
-        shift[i] = step
-        change = self.likelihood.jacobian(self.x + shift)[1] - self.likelihood.jacobian(self.x - shift)[1]
-        return np.asarray(change @ self.slope) / (2 * step)
-
-    def _information(self, weight: FloatArray) -> FloatArray:
-        matrix = self.likelihood.terms.fisher(weight, self.jacobian)
-        matrix.flat[:: self.x.size + 1] += self.likelihood.constrained
-        return matrix
+    fisher: FloatArray
+    seen: FloatArray
+    curvature: FloatArray
 
 
 class Likelihood:
@@ -69,23 +52,30 @@ class Likelihood:
     """
 
     def __init__(
-        self, workspace: Workspace, *, fixed: Mapping[str, float] | None = None, data: str = "observed"
+        self,
+        workspace: Workspace,
+        *,
+        fixed: Mapping[str, float] | None = None,
+        data: str = "observed",
+        kernel: KernelName = "auto",
     ) -> None:
         """Compile a workspace; `fixed` holds parameters at numbers in workspace units.
 
-        data : observed, asimov, or asimov:NAME=VALUE with a physical value.
+        data : observed, asimov, or asimov:NAME=VALUE with a physical value;
+        kernel : numpy, compiled (which may compile first), or auto: compiled if that is there without waiting.
 
         Raises
         ------
         WorkspaceError : a parameter that is not held, or a modifier that is not evaluated yet;
         FitError : data of another form, a derived parameter fixed, counts observed where nothing can be expected.
         """
+        workspace = expanded(workspace)
         self.fixed = dict(fixed or {})
         for name in self.fixed:
             if workspace.parameter(name).kind == "derived":
                 raise FitError(f"{workspace.name}: {name} follows other parameters and cannot be fixed")
         self.workspace, self.data = workspace, data
-        self._kernel = Kernel(workspace, self.fixed)
+        self._kernel = _run(Kernel(workspace, self.fixed), kernel)
         self.parameters = self._kernel.parameters
         self.definitions: tuple[Any, ...] = tuple(workspace.parameter(name) for name in self.parameters)
         self.defaults: FloatArray = np.array([default(p) for p in self.definitions], dtype=float)
@@ -98,47 +88,83 @@ class Likelihood:
 
     def __call__(self, x: FloatArray) -> float:
         """2 NLL at parameters of shape (n_parameters,)."""
-        return self.terms.value(self._kernel.expected(x)) + self._pull(x)
+        points = x[None]
+        expected = self._kernel.expected(self._kernel.states(points))
+        return float((self.terms.value(expected) + self._pull(points))[0])
 
     def gradient(self, x: FloatArray) -> FloatArray:
         """Derivatives of 2 NLL, shape (n_parameters,)."""
-        return self.value_gradient_fisher(x)[1]
+        return self.value_gradient(x)[1]
 
     def fisher(self, x: FloatArray) -> FloatArray:
         """Expected Fisher information, shape (n_parameters, n_parameters); its inverse is the covariance."""
-        return self.value_gradient_fisher(x)[2]
+        return self.evaluate(x).fisher
+
+    def value_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
+        """2 NLL and its gradient, without the Jacobian of the counts."""
+        points = x[None]
+        states = self._kernel.states(points)
+        expected = self._kernel.expected(states)
+        slope, _ = self.terms.weights(expected)
+        value = self.terms.value(expected) + self._pull(points)
+        return float(value[0]), (self._kernel.pullback(states, slope) + self._pull_slope(points))[0]
 
     def value_gradient_fisher(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """2 NLL, its gradient, and the expected Fisher information (half its expected Hessian), in one pass."""
-        here = self.evaluate(x)
-        return here.value, here.gradient, here.fisher
+        value, gradient, fisher, _ = self._first_order(x[None])
+        return float(value[0]), gradient[0], fisher[0]
 
-    def evaluate(self, x: FloatArray) -> "Evaluation":
-        """Everything of first order at one place, and what second order needs, in one pass."""
-        expected, jacobian = self._kernel.expected_gradient(x)
-        slope, weight = self.terms.weights(expected)
-        pull = np.where(self.constrained, 2 * (x - self._centres), 0.0)
-        value = self.terms.value(expected) + self._pull(x)
-        return Evaluation(self, x, value, jacobian @ slope + pull, expected, jacobian, slope, weight)
+    def evaluate(self, x: FloatArray, *, seen: bool = False) -> Evaluation:
+        """Everything of first order at one place, and what second order needs; with the observed information, or not."""
+        return self.evaluate_many(x[None], np.array([seen]))[0]
+
+    def evaluate_many(self, points: FloatArray, seen: npt.NDArray[np.bool_]) -> list[Evaluation]:
+        """The same at many places, shape (n_points, n_parameters), each with its own data where `with_data` had many.
+
+        What is found at one place does not depend on the others, to the last bit.
+        """
+        value, gradient, fisher, (states, jacobians, expected, slope, weight) = self._first_order(points)
+        observed = fisher.copy() if seen.any() else fisher
+        if seen.any():
+            rows = np.flatnonzero(seen)
+            own = self.terms if self.terms.observed.ndim == 1 else self.terms.replaced(self.terms.observed[rows])
+            weight = own.seen(expected[rows], weight[rows])
+            observed[rows] = self._information(weight, [jacobian[rows] for jacobian in jacobians])
+        curvature = self._kernel.curvature(states, slope)
+        fields = zip(points, value, gradient, fisher, observed, curvature, strict=True)
+        return [Evaluation(x, float(v), *rest) for x, v, *rest in fields]
+
+    def _first_order(self, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, tuple[Any, ...]]:
+        """Value, gradient and Fisher information at each point, and what they were made of."""
+        kernel, terms = self._kernel, self.terms
+        states = kernel.states(points)
+        expected, jacobians = kernel.expected(states), kernel.jacobians(states)
+        slope, weight = terms.weights(expected)
+        value = terms.value(expected) + self._pull(points)
+        parts = [(j @ slope[:, part, None])[:, :, 0] for j, part in zip(jacobians, terms.slices, strict=True)]
+        gradient = kernel.joined(parts) + self._pull_slope(points)
+        return value, gradient, self._information(weight, jacobians), (states, jacobians, expected, slope, weight)
 
     def jacobian(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Expected counts of all bins, channel after channel, and their derivatives (n_parameters, n_bins)."""
-        return self._kernel.expected_gradient(x)
+        states = self._kernel.states(x[None])
+        return self._kernel.expected(states)[0], self._kernel.dense(self._kernel.jacobians(states))[0]
 
     def counts(self, x: FloatArray) -> FloatArray:
         """Expected counts of all bins, channel after channel, unchecked."""
-        return self._kernel.expected(x)
+        return self._kernel.expected(self._kernel.states(x[None]))[0]
 
     def value_at(self, counts: FloatArray) -> float:
         """2 NLL of given expected counts, shape as `counts`, without constraints."""
-        return self.terms.value(counts)
+        return float(self.terms.value(counts))
 
     def errors(self, counts: FloatArray) -> FloatArray:
         """Rough error of each bin, to tell how far apart two expectations are: at least one count where Poisson."""
         errors = np.full(counts.shape, np.inf)
         errors[self.terms.poisson] = np.sqrt(np.maximum(counts[self.terms.poisson], 1.0))
-        precision = self.terms.precision
-        errors[self.terms.gaussian] = 1 / np.sqrt(precision if precision.ndim == 1 else precision.diagonal())
+        for part, precision in zip(self.terms.slices, self.terms.precision, strict=True):
+            if precision is not None:
+                errors[part] = 1 / np.sqrt(precision if precision.ndim == 1 else precision.diagonal())
         return errors
 
     def expected(self, x: FloatArray) -> dict[str, FloatArray]:
@@ -148,7 +174,7 @@ class Likelihood:
         ------
         FitError : a Poisson bin is expected to hold no or negative counts; names channel, bin and couplings.
         """
-        counts = self._kernel.expected(x)
+        counts = self.counts(x)
         self._check(x, counts)
         return {name: counts[part] for name, part in self._kernel.slices.items()}
 
@@ -163,7 +189,13 @@ class Likelihood:
     @property
     def n_bins(self) -> int:
         """Bins that carry information."""
-        return int(self.terms.poisson.size + self.terms.gaussian.size)
+        return self.terms.n_bins
+
+    @property
+    def width(self) -> int:
+        """Numbers that the largest array of one evaluation holds, to size chunks by."""
+        return max(channel.size * max(*channel.contents.shape[:1], channel.parameters.size, 1)
+                   for channel in self._kernel.channels)  # fmt: skip
 
     def index(self, name: str) -> int:
         """Where a parameter stands in x."""
@@ -179,16 +211,34 @@ class Likelihood:
     def with_data(self, counts: FloatArray, centres: FloatArray | None = None) -> "Likelihood":
         """The same model with other counts, shape (n_bins,), and other centres of the constraints, as toys have.
 
-        The compiled model is shared. Bins left out as empty stay out.
+        Both may have one more axis in front for `evaluate_many`, one row for each point. The compiled model is
+        shared. Bins left out as empty stay out.
         """
         other = copy(self)
         other.terms = self.terms.replaced(counts)
         other._centres = self._centres if centres is None else np.asarray(centres, dtype=float)
         return other
 
-    def _pull(self, x: FloatArray) -> float:
-        distance = (x - self._centres)[self.constrained]
-        return float(distance @ distance) + self._constant
+    def run_by(self, kernel: KernelName) -> "Likelihood":
+        """The same likelihood, evaluated by another kernel."""
+        other = copy(self)
+        other._kernel = _run(self._kernel, kernel)
+        return other
+
+    def _pull(self, points: FloatArray) -> FloatArray:
+        """The constraints, shape (n_points,)."""
+        distance = np.where(self.constrained, points - self._centres, 0.0)
+        return np.asarray((distance**2).sum(axis=-1) + self._constant)
+
+    def _pull_slope(self, points: FloatArray) -> FloatArray:
+        return np.where(self.constrained, 2 * (points - self._centres), 0.0)
+
+    def _information(self, weight: FloatArray, jacobians: list[FloatArray]) -> FloatArray:
+        """Information of bins and constraints, shape (n_points, n_parameters, n_parameters)."""
+        matrix = self._kernel.joined_squares(self.terms.fisher(weight, jacobians))
+        diagonal = np.arange(self.constrained.size)
+        matrix[:, diagonal, diagonal] += self.constrained
+        return matrix
 
     def _fixed_constraints(self) -> float:
         """The constraints of nuisances that are fixed: constant, but part of the value."""
@@ -247,3 +297,10 @@ class Likelihood:
             if part.start <= number < part.stop:
                 return name, number - part.start
         raise IndexError(number)
+
+
+def _run(kernel: Kernel, name: KernelName) -> Kernel:
+    """The kernel with the engines of that name."""
+    if name == "numpy" or (name == "auto" and not is_ready()):
+        return kernel.run_by(kernel.channels)
+    return kernel.run_by([CompiledChannel(c) if CompiledChannel.suits(c) else c for c in kernel.channels])

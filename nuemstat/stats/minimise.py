@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from iminuit import Minuit
 from scipy.stats import chi2
 
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.data import to_physical
+from nuemstat.stats.information import Information, covariance_of
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
@@ -27,12 +29,14 @@ def fit(
     fixed: Mapping[str, float] | None = None,
     data: str = "observed",
     start: Mapping[str, float] | None = None,
+    information: Information = "expected",
 ) -> FitResult:
     """The global best fit.
 
     free : couplings that float (universal ones are substituted); all others stay at their default;
     fixed : parameters at physical values (mu_B, e, cm^2, 1, or a nuisance's own unit);
-    data : observed, asimov, or asimov:NAME=VALUE; start : one more start, in workspace units.
+    data : observed, asimov, or asimov:NAME=VALUE; start : one more start, in workspace units;
+    information : whose inverse is the covariance, the expected (Fisher) one or the observed one.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def fit(
         points.insert(0, likelihood.vector(start))
     best = global_minimum(likelihood, points)
     likelihood.expected(best.x)
-    return _result(problem, best)
+    return _result(problem, best, information)
 
 
 def floating(problem: Problem) -> tuple[str, ...]:
@@ -97,11 +101,23 @@ def verified(likelihood: Likelihood, solution: Solution, point: FloatArray) -> S
 
 def migrad(likelihood: Likelihood, point: FloatArray) -> tuple[FloatArray, float]:
     """Where MIGRAD ends (strategy 0, analytic gradient and curvature), and 2 NLL there."""
+    end = np.array(point, dtype=float)
+    if not likelihood.fisher(end).any():
+        return end, likelihood(end)
+    minuit, active, scale = scaled_minuit(likelihood, point)
+    with np.errstate(all="ignore"):
+        minuit.migrad()
+        if not minuit.valid:
+            minuit.migrad()
+    end[active] = np.array(minuit.values) * scale
+    return end, likelihood(end)
+
+
+def scaled_minuit(likelihood: Likelihood, point: FloatArray) -> tuple[Minuit, npt.NDArray[np.intp], FloatArray]:
+    """MINUIT at a point, the numbers of the parameters that move anything there, and its unit of each of them."""
     x = np.array(point, dtype=float)
     diagonal = likelihood.fisher(x).diagonal()
     active = np.flatnonzero(diagonal > 0)
-    if not active.size:
-        return x, likelihood(x)
     scale = 1 / np.sqrt(diagonal[active])
 
     def whole(y: FloatArray) -> FloatArray:
@@ -123,40 +139,12 @@ def migrad(likelihood: Likelihood, point: FloatArray) -> tuple[FloatArray, float
     )
     minuit.limits = list(likelihood.bounds[active] / scale[:, None])
     minuit.errordef, minuit.strategy, minuit.tol = 1, 0, 1e-3
-    with np.errstate(all="ignore"):
-        minuit.migrad()
-        if not minuit.valid:
-            minuit.migrad()
-    end = whole(np.array(minuit.values)).copy()
-    return end, likelihood(end)
+    return minuit, active, scale
 
 
-def covariance(likelihood: Likelihood, solution: Solution) -> FloatArray:
-    """Inverse Fisher matrix in external coordinates.
-
-    NaN at a bound, and where the expectation is stationary so that 2 NLL is not parabolic: there the Fisher
-    information is less than a tenth of the curvature of 2 NLL.
-    """
-    n = solution.x.size
-    matrix = np.full((n, n), np.nan)
-    lower, upper = likelihood.bounds.T
-    inside = (solution.x > lower) & (solution.x < upper)
-    sensitive = solution.fisher.diagonal() > 0
-    here = likelihood.evaluate(solution.x)
-    for i in np.flatnonzero(likelihood.curved & sensitive & inside):
-        missing = here.curvature(int(i), 1e-4 * max(abs(solution.x[i]), 1e-6))[i]
-        sensitive[i] = abs(missing) < 20 * solution.fisher[i, i]
-    rows = np.flatnonzero(sensitive & inside)
-    scale = np.sqrt(solution.fisher.diagonal()[rows])
-    reduced = solution.fisher[np.ix_(rows, rows)] / scale / scale[:, None]
-    if rows.size and np.linalg.cond(reduced) < 1e13:
-        matrix[np.ix_(rows, rows)] = np.linalg.inv(reduced) / scale / scale[:, None]
-    return matrix
-
-
-def _result(problem: Problem, best: Solution) -> FitResult:
+def _result(problem: Problem, best: Solution, information: Information) -> FitResult:
     likelihood = problem.likelihood
-    matrix = covariance(likelihood, best)
+    matrix = covariance_of(likelihood, best, information)
     sizes = np.array([p.sigma if p.kind == "constrained" else p.scale for p in likelihood.definitions])
     errors = np.sqrt(matrix.diagonal())
     couplings: dict[str, FittedCoupling] = {}

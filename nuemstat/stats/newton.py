@@ -6,6 +6,7 @@ make F vanish at a minimum, the neglected part is added to their rows, as long a
 definite. Damping is relative to the diagonal, so units do not matter.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,17 @@ class Solution:
     converged: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What the search asks for next: the likelihood at a place."""
+
+    x: FloatArray
+    seen: bool
+
+
+Search = Generator[Wanted, Evaluation, Solution]
+
+
 def minimise(
     likelihood: Likelihood,
     start: FloatArray,
@@ -54,67 +66,75 @@ def minimise(
     tolerance : in 2 NLL; ceiling : above this value, a tolerance of 1e-4 will do.
     A solution that is not converged says so; nothing is raised.
     """
+    steps = search(likelihood, start, held=held, tolerance=tolerance, iterations=iterations, ceiling=ceiling)
+    with np.errstate(all="ignore"):  # what overflows is not finite, and stepped back from
+        wanted = next(steps)
+        while True:
+            try:
+                wanted = steps.send(likelihood.evaluate(wanted.x, seen=wanted.seen))
+            except StopIteration as end:
+                solution: Solution = end.value
+                return solution
+
+
+def search(
+    likelihood: Likelihood,
+    start: FloatArray,
+    *,
+    held: BoolArray | None = None,
+    tolerance: float = 1e-9,
+    iterations: int = 100,
+    ceiling: float = np.inf,
+) -> Search:
+    """The steps of `minimise`, which asks for evaluations and is sent them, so that many can be made at once."""
     strict, (lower, upper) = tolerance, likelihood.bounds.T
     movable = np.ones(start.size, dtype=bool) if held is None else ~held
-    curved = np.flatnonzero(movable & likelihood.curved)
+    curved = movable & likelihood.curved
     x = np.where(movable, np.minimum(np.maximum(start, lower), upper), start)
-    here = likelihood.evaluate(x)
-    fisher = here.fisher
-    largest = fisher.diagonal()[curved].copy()
+    here: Evaluation = yield Wanted(x, False)
     damping, count, distance, moved, stuck = 0.0, 0, np.inf, True, False
     secant = (np.zeros_like(x), np.zeros_like(x))
     while True:
         if moved:
             x, gradient = here.x, here.gradient
             free = movable & ~((x <= lower) & (gradient > 0)) & ~((x >= upper) & (gradient < 0))
-            matrix = _hessian(here, fisher, curved, largest, free, close=distance < _CLOSE)
+            matrix = _hessian(here, curved, free, close=distance < _CLOSE)
             if distance < _CLOSE:
                 matrix = _updated(matrix, *secant)
             step, distance = _step(gradient, matrix, free, 0.0)
             tolerance = max(tolerance, 1e-4) if here.value - 10 * distance > ceiling else strict
         if distance < tolerance or count >= iterations or stuck:
             done = distance < (1e-6 if stuck else tolerance)
-            return Solution(x, here.value, gradient, fisher, distance, count, done)
+            return Solution(x, here.value, gradient, here.fisher, distance, count, done)
         if damping > 0.0:
             step, _ = _step(gradient, matrix, free, damping)
         step *= min(1.0, _LONGEST / np.abs(step[likelihood.constrained]).max(initial=_LONGEST))
-        with np.errstate(all="ignore"):  # what overflows is not finite, and stepped back from
-            there = likelihood.evaluate(_inside(x, step, gradient, matrix, free, damping, likelihood.bounds))
+        trial = _inside(x, step, gradient, matrix, free, damping, likelihood.bounds)
+        there: Evaluation = yield Wanted(trial, distance < _CLOSE)
         count += 1
         slope = min(float((there.x - x) @ gradient), 0.0)
         moved = bool(there.value <= here.value + 1e-4 * slope + 1e-13 * abs(here.value))
         if moved:
             secant = (there.x - here.x, there.gradient - here.gradient)
-            here, fisher = there, there.fisher
-            largest = np.maximum(largest, fisher.diagonal()[curved])
+            here = there
             damping = 0.0 if damping < 1e-2 else 0.1 * damping
         else:
             damping = max(1e-2, 5 * damping)
             stuck = damping > 1e12
 
 
-def _hessian(
-    here: Evaluation,
-    fisher: FloatArray,
-    curved: npt.NDArray[np.intp],
-    largest: FloatArray,
-    free: BoolArray,
-    *,
-    close: bool,
-) -> FloatArray:
-    """The best positive definite Hessian: observed weights if close, the rows of curved parameters completed."""
-    bare = 2 * (here.seen if close else fisher)
-    whole = bare.copy()
-    others = np.setdiff1d(np.arange(fisher.shape[0]), curved) if curved.size else curved
-    for i, size in zip(curved, largest, strict=True):
-        if size > 0 and free[i]:
-            row = here.curvature(int(i), 1e-2 / np.sqrt(size))
-            whole[i] += row
-            whole[others, i] += row[others]
+def _hessian(here: Evaluation, curved: BoolArray, free: BoolArray, *, close: bool) -> FloatArray:
+    """The best positive definite Hessian: exact if close, else the expected one with exact rows of curved parameters."""
+    bare = 2 * here.seen
+    if close:
+        whole = bare + here.curvature
+        if _is_positive(whole, free):
+            return whole
+    whole = bare + np.where(curved | curved[:, None], here.curvature, 0.0)
     for matrix in (whole, bare):
         if _is_positive(matrix, free):
             return matrix
-    return 2 * fisher
+    return 2 * here.fisher
 
 
 def _updated(matrix: FloatArray, moved: FloatArray, change: FloatArray) -> FloatArray:
@@ -132,7 +152,11 @@ def _is_positive(hessian: FloatArray, free: BoolArray) -> bool:
     if (diagonal < 0).any():
         return False
     scale = 1 / np.sqrt(diagonal)
-    return bool(dpotrf(hessian[np.ix_(rows, rows)] * scale * scale[:, None], lower=1)[1] == 0)
+    return bool(dpotrf(_square(hessian, rows) * scale * scale[:, None], lower=1)[1] == 0)
+
+
+def _square(matrix: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
+    return matrix if rows.size == matrix.shape[0] else matrix[rows[:, None], rows]
 
 
 def _step(gradient: FloatArray, hessian: FloatArray, free: BoolArray, damping: float) -> tuple[FloatArray, float]:
@@ -143,7 +167,7 @@ def _step(gradient: FloatArray, hessian: FloatArray, free: BoolArray, damping: f
     if not rows.size:
         return step, 0.0
     scale = 1 / np.sqrt(diagonal[rows])
-    matrix = hessian[np.ix_(rows, rows)] * (scale * scale[:, None])
+    matrix = _square(hessian, rows) * (scale * scale[:, None])
     right = -gradient[rows] * scale
     ridge = max(damping, 1e-13)
     while True:

@@ -7,6 +7,7 @@ from typing import Any
 from nuemstat.errors import FitError
 from nuemstat.stats.data import default, substituted, to_workspace
 from nuemstat.stats.likelihood import Likelihood
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
 
 
@@ -60,7 +61,7 @@ def prepare(
     WorkspaceError : a name that is not held; FitError : a name that cannot float, or is both floated and fixed.
     """
     fixed, names = dict(fixed or {}), tuple(dict.fromkeys([*couplings, *free]))
-    workspace = substituted(workspace, *names, *fixed)
+    workspace = expanded(substituted(workspace, *names, *fixed))
     for name in names:
         parameter = workspace.parameter(name)
         if name in fixed:

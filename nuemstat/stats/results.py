@@ -5,12 +5,13 @@ Every value is in physical units (mu_B, e, cm^2, 1), never in the numbers of ord
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from nuemstat.notebook import AsHtml
 from nuemstat.polynomial import FloatArray
 
 End = float | None
@@ -18,7 +19,7 @@ End = float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(AsHtml):
     """What all results say of where they come from; abstract.
 
     workspaces : names of the workspaces that entered;
@@ -106,7 +107,7 @@ class FitResult(Result):
             (name, number(n.value), f"+- {number(n.error)}", "" if n.pull is None else f"pull {n.pull:+.2f}")
             for name, n in self.nuisances.items()
         ]
-        return "\n".join([f"{head}, p = {self.p_value:.3g}", *_columns(rows), *self.warnings])
+        return "\n".join([f"{head}, p = {self.p_value:.3g}", *columns(rows), *self.warnings])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,9 @@ class Limit(Result):
     intervals : disjoint (low, high), rising; an end outside the scanned range is None;
     upper_limit : the largest |value| of the set, None when an end is;
     q_min : 2 NLL at the best fit relative to the saturated model;
-    expected, seed, toys, critical : of the methods that have them, left out of the JSON when None;
+    expected, seed, toys, critical, errors : of the methods that have them, left out of the JSON when None:
+        median and bands of both ends; seed and number of all toys; what they say of each value that was tested
+        (critical values with binomial errors); errors of the ends of each interval from the number of toys;
     profile_values, profile_q : the sampled profile for pictures, not in the JSON.
     """
 
@@ -125,7 +128,7 @@ class Limit(Result):
     FIELDS: ClassVar[tuple[str, ...]] = (
         "coupling", "unit", "cl", "method", "data", "best_fit", "minima", "intervals", "upper_limit", "q_min",
     )  # fmt: skip
-    OPTIONAL: ClassVar[tuple[str, ...]] = ("expected", "seed", "toys", "critical")
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("expected", "seed", "toys", "critical", "errors")
 
     coupling: str
     unit: str
@@ -140,7 +143,8 @@ class Limit(Result):
     expected: Mapping[str, Any] | None = None
     seed: int | None = None
     toys: int | None = None
-    critical: Any = None
+    critical: Sequence[Any] | None = None
+    errors: tuple[tuple[float, float], ...] | None = None
     profile_values: FloatArray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
     profile_q: FloatArray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
@@ -158,8 +162,12 @@ class Limit(Result):
             ("best fit", f"{number(self.best_fit)} {self.unit}, 2 NLL = {self.q_min:.3f}"),
             ("minima", minima),
         ]
+        if self.expected is not None:
+            rows.append(("expected", _expected_row(self.expected, self.unit)))
+        if self.toys is not None:
+            rows.append(("toys", f"{self.toys} of seed {self.seed}"))
         head = f"{self.coupling} at {100 * self.cl:g} % ({self.method}, {self.data}) from {', '.join(self.workspaces)}"
-        return "\n".join([head, *_columns(rows), *self.warnings])
+        return "\n".join([head, *columns(rows), *self.warnings])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +202,7 @@ class Scan(Result):
             )
             for name, unit, v in zip(self.couplings, self.units, self.values, strict=True)
         ]
-        return "\n".join([head, *_columns(rows), *self.warnings])
+        return "\n".join([head, *columns(rows), *self.warnings])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,12 +235,19 @@ class Significance(Result):
             ("p-value", f"{self.p_value:.3g}"),
             ("best fit", f"{number(self.best_fit)} {self.unit}"),
         ]
-        return "\n".join([head, *_columns(rows), *self.warnings])
+        return "\n".join([head, *columns(rows), *self.warnings])
+
+
+def _expected_row(expected: Mapping[str, Any], unit: str) -> str:
+    """Median of both ends with the bands of the upper one."""
+    low, high = expected["median"]["lower"], expected["median"]["upper"]
+    bands = [" to ".join(number(end) for end in expected[band]["upper"]) for band in ("band68", "band95")]
+    return f"[{number(low)}, {number(high)}] {unit}, upper end 68 %: {bands[0]}, 95 %: {bands[1]}"
 
 
 def number(value: float | None) -> str:
     """Four digits, 'open' for None."""
-    return "open" if value is None else f"{value:.4g}"
+    return "open" if value is None or math.isinf(value) else f"{value:.4g}"
 
 
 def plain(value: Any) -> Any:
@@ -251,7 +266,8 @@ def plain(value: Any) -> Any:
     return value if fields is None else {name: plain(getattr(value, name)) for name in fields}
 
 
-def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
+def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows as lines of aligned columns."""
     table = list(rows)
     if not table:
         return []

@@ -18,9 +18,11 @@ import numpy as np
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nuemstat.errors import WorkspaceError, suggestion
+from nuemstat.notebook import AsHtml
 from nuemstat.polynomial import FloatArray, monomial_name
-from nuemstat.strict import Name, Strict, one_line, tupled
+from nuemstat.strict import Name, Strict, one_line
 from nuemstat.workspace.modifiers import Modifier, Numbers
+from nuemstat.workspace.reading import parse_json, read_bytes
 
 SCHEMA = "nuemstat/workspace/1"
 Bounds = tuple[float | None, float | None]
@@ -202,7 +204,10 @@ class Provenance(Strict):
     notes: tuple[str, ...] = ()
 
 
-class Workspace(Strict):
+_KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "derived": "derived"}
+
+
+class Workspace(AsHtml, Strict):
     """The whole document, immutable; see the package documentation for the meaning of each part."""
 
     schema_: Literal["nuemstat/workspace/1"] = Field(default="nuemstat/workspace/1", alias="schema")
@@ -285,6 +290,21 @@ class Workspace(Strict):
 
         return substitute(self, universal)
 
+    def __str__(self) -> str:
+        rows = [
+            ("channel", c.name, f"{c.size} bins", f"{sum(c.observed):g} observed", f"{len(c.samples)} samples", c.statistic)
+            for c in self.channels
+        ]
+        held = [f"{self._count(kind)} {word}" for kind, word in _KINDS.items() if self._count(kind)]
+        lines = ["  " + "  ".join(row) for row in rows]
+        return "\n".join([f"workspace {self.name}, {self.digest[:19]}", *lines, f"  parameters  {', '.join(held)}"])
+
+    def __repr__(self) -> str:
+        return f"<{str(self).splitlines()[0]}>"
+
+    def _count(self, kind: str) -> int:
+        return sum(parameter.kind == kind for parameter in self.parameters)
+
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Workspace":
         """Read a document and check it whole.
@@ -293,25 +313,23 @@ class Workspace(Strict):
         ------
         WorkspaceError : unreadable, truncated, of another schema, inconsistent, or changed since it was written.
         """
-        try:
-            raw = Path(path).read_bytes()
-        except OSError as error:
-            raise WorkspaceError(f"{path}: cannot be read ({error.strerror})") from None
-        return cls.from_json(raw, where=str(path))
+        return cls.from_json(read_bytes(path), where=str(path))
 
     @classmethod
     def from_json(cls, raw: bytes, where: str = "workspace") -> "Workspace":
         """The document in these bytes; `where` names them in messages."""
-        try:
-            data = json.loads(raw)
-        except ValueError as error:
-            raise WorkspaceError(f"{where}: not JSON, or cut short ({error})") from None
+        return cls.from_content(parse_json(raw, where), where)
+
+    @classmethod
+    def from_content(cls, content: Any, where: str = "workspace") -> "Workspace":
+        """The document in parsed JSON, with tuples for lists."""
+        data = dict(content) if isinstance(content, dict) else content
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            found = data.get("schema") if isinstance(data, dict) else "list" if isinstance(data, tuple) else data
             raise WorkspaceError(f"{where}: schema: found {found!r}; this version reads {SCHEMA!r}")
         digest = data.pop("digest", None)
         try:
-            workspace = cls.model_validate(tupled(data))
+            workspace = cls.model_validate(data)
         except ValidationError as error:
             raise WorkspaceError(f"{where}: {one_line(error)}") from None
         if digest is not None and digest != workspace.digest:
@@ -322,7 +340,7 @@ class Workspace(Strict):
         """The document as text: keys in a fixed order, one array of numbers per line."""
         content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         head = {"schema": content.pop("schema"), "name": content.pop("name"), "digest": self.digest}
-        return _pretty(head | content) + "\n"
+        return pretty(head | content) + "\n"
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the document; the file is there whole or not at all."""
@@ -364,11 +382,12 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _pretty(value: Any, indent: str = "") -> str:
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON text with one array of numbers per line."""
     inner = indent + " "
     if isinstance(value, dict) and value:
-        rows = (f"{inner}{json.dumps(key)}: {_pretty(item, inner)}" for key, item in value.items())
+        rows = (f"{inner}{json.dumps(key)}: {pretty(item, inner)}" for key, item in value.items())
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        return "[\n" + ",\n".join(inner + _pretty(item, inner) for item in value) + f"\n{indent}]"
+        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{indent}]"
     return json.dumps(value)

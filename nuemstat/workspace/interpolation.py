@@ -15,6 +15,9 @@ import numpy as np
 from nuemstat.polynomial import FloatArray
 
 
+_SLOW = 1e-300
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """One function of one parameter.
@@ -60,6 +63,23 @@ def code4(parameter: str, hi: float, lo: float) -> Function:
     return Function(parameter, (1.0, *(float(c) for c in inner)), -1.0, 1.0, up, down)
 
 
+def code1(parameter: str, hi: float, lo: float) -> Function:
+    """HistFactory code 1: hi ** a above 0, lo ** -a below."""
+    return Function(parameter, (1.0,), 0.0, 0.0, log(hi), log(lo))
+
+
+@cache
+def histosys_weights(parameter: str, code: str) -> tuple[Function, Function]:
+    """Weights of the changes at -1 and +1 by a histosys: code4p, code0 (piecewise linear), or code2 (quadratic
+    between them, continued linearly; pyhf 0.7 jumps back to 0 at the ends, its issue 2729)."""
+    if code == "code0":  # beyond its end 0 goes on as 0 times an exponential, however slow
+        return Function(parameter, (0.0, -1.0), -inf, 0.0, up=_SLOW), Function(parameter, (0.0, 1.0), 0.0, down=_SLOW)
+    if code == "code2":
+        return Function(parameter, (0.0, -0.5, 0.5), -1.0, 1.0), Function(parameter, (0.0, 0.5, 0.5), -1.0, 1.0)
+    low, high = anchor_weights(parameter, (-1.0, 1.0))
+    return low, high
+
+
 @cache
 def anchor_weights(parameter: str, alphas: tuple[float, ...]) -> tuple[Function, ...]:
     """Weights w_j such that sum of w_j(a) x change_j interpolates changes known at anchors, and is 0 at a = 0.
@@ -89,40 +109,46 @@ class FunctionTable:
     def __init__(self, functions: Sequence[Function], index: dict[str, int]) -> None:
         """`index` says where each parameter stands in the vector that calls take."""
         length = max((len(f.coefficients) for f in functions), default=1)
-        table = np.zeros((length, len(functions)))
+        table = np.zeros((3, length, len(functions)))  # of the polynomials, and of their derivatives
         for i, function in enumerate(functions):
-            table[: len(function.coefficients), i] = function.coefficients
+            table[0, : len(function.coefficients), i] = function.coefficients
+        for order in (1, 2):
+            table[order, :-1] = np.arange(1, length)[:, None] * table[order - 1, 1:]
         self._coefficients = table
         self.parameter = np.array([index[f.parameter] for f in functions], dtype=np.intp)
         self._lower = np.array([f.lower for f in functions], dtype=float)
         self._upper = np.array([f.upper for f in functions], dtype=float)
         self._up = np.array([f.up for f in functions], dtype=float)
         self._down = np.array([f.down for f in functions], dtype=float)
-        bent = (table[2:] != 0).any(axis=0) & np.isinf(self._upper)
+        bent = (table[2] != 0).any(axis=0) & np.isinf(self._upper)
         self.polynomial_of_degree_2 = np.unique(self.parameter[bent])
         self._exponential = (self._up != 0) | (self._down != 0)
 
     def __call__(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Values and derivatives, both of shape (n_functions,), at a vector of parameters."""
-        wanted = parameters[self.parameter]
-        inside = np.minimum(np.maximum(wanted, self._lower), self._upper)
-        values = self._coefficients[-1].copy()
-        slopes = np.zeros_like(values)
-        for row in self._coefficients[-2::-1]:
-            slopes *= inside
-            slopes += values
-            values *= inside
-            values += row
-        beyond = wanted - inside
-        if beyond.any():
-            values, slopes = self._continued(values, slopes, beyond)
-        return values, slopes
+        """Values and derivatives, both of shape (..., n_functions), at parameters of shape (..., n_parameters)."""
+        return self.derivatives(parameters)[:2]
 
-    def _continued(self, values: FloatArray, slopes: FloatArray, beyond: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Values, first and second derivatives, each of shape (..., n_functions)."""
+        wanted = np.take(parameters, self.parameter, axis=-1)
+        inside = np.minimum(np.maximum(wanted, self._lower), self._upper)
+        powers = np.ones((*inside.shape[:-1], *self._coefficients.shape[1:]))
+        powers[..., 1:, :] = inside[..., None, :]
+        np.multiply.accumulate(powers, axis=-2, out=powers)
+        table = (powers[..., None, :, :] * self._coefficients).sum(axis=-2)
+        values, slopes, bends = table[..., 0, :], table[..., 1, :], table[..., 2, :]
+        beyond = wanted - inside
+        return self._continued(values, slopes, bends, beyond) if beyond.any() else (values, slopes, bends)
+
+    def _continued(
+        self, values: FloatArray, slopes: FloatArray, bends: FloatArray, beyond: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         rate = np.where(beyond > 0, self._up, -self._down)
         grown = values * np.exp(rate * beyond)
-        steep = np.where(beyond == 0, slopes, grown * rate)
+        inside = beyond == 0
+        steep = np.where(inside, slopes, grown * rate)
         return (
             np.where(self._exponential, grown, values + slopes * beyond),
             np.where(self._exponential, steep, slopes),
+            np.where(inside, bends, np.where(self._exponential, grown * rate**2, 0.0)),
         )

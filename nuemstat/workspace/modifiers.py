@@ -74,21 +74,23 @@ class Shape(Strict):
 
 
 class NormSys(Strict):
-    """pyhf's normsys, interpolation code 4."""
+    """pyhf's normsys; code 4 between -1 and +1 unless said otherwise, code 1 is exponential throughout."""
 
     type: Literal["normsys"] = "normsys"
     parameter: Name
     hi: Annotated[float, Field(gt=0)]
     lo: Annotated[float, Field(gt=0)]
+    interpolation: Literal["code4", "code1"] = "code4"
 
 
 class HistoSys(Strict):
-    """pyhf's histosys, interpolation code 4p."""
+    """pyhf's histosys; code 4p unless said otherwise, code 0 is piecewise linear, code 2 quadratic up to +-1."""
 
     type: Literal["histosys"] = "histosys"
     parameter: Name
     hi_data: Numbers
     lo_data: Numbers
+    interpolation: Literal["code4p", "code0", "code2"] = "code4p"
 
 
 class ShapeSys(Strict):

@@ -9,7 +9,7 @@ import numpy as np
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.workspace.document import Channel, Sample, Workspace
-from nuemstat.workspace.interpolation import anchor_weights, code4
+from nuemstat.workspace.interpolation import code1, code4, histosys_weights
 from nuemstat.workspace.modifiers import HistoSys, Modifier, Norm, NormSys, Shape
 from nuemstat.workspace.shapes import interpolated
 
@@ -23,7 +23,8 @@ class Ledger:
 
     workspace : the document; ties : normfactor -> (parameter, power); constrained : scalar nuisances that pyhf
     constrains, because a modifier of theirs is there; lumi : the parameter behind pyhf's `lumi`;
-    places : channel and sample of each modifier with one factor per bin; notes : what the file cannot say.
+    places : channel and sample of each modifier with one factor per bin; notes : what the file cannot say;
+    codes : interpolation of normsys and histosys, for which pyhf has settings and its files no place.
     """
 
     workspace: Workspace
@@ -32,6 +33,15 @@ class Ledger:
     lumi: str | None = None
     places: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)
+
+    def interpolate(self, kind: str, code: str) -> None:
+        """Note the interpolation of a normsys or histosys; a pyhf model has one code for each."""
+        if self.codes.setdefault(kind, code) != code:
+            raise WorkspaceError(
+                f"{self.workspace.name}: {kind} interpolates by {self.codes[kind]} and by {code}; a pyhf model has one "
+                "code for all"
+            )
 
     def factor(self, name: str, power: int) -> dict[str, Any]:
         """The normfactor of a power of a parameter; a mere alias goes by the name of what it stands for."""
@@ -70,11 +80,13 @@ class Ledger:
 class Basis:
     """How the bins of a channel become pyhf's: not at all, or rotated and multiplied by a gain.
 
-    rotation : shape (n_bins, n_bins), rows are eigenvectors of the covariance; gain : shape (n_bins,).
+    rotation : shape (n_bins, n_bins), rows are eigenvectors of the covariance; gain : shape (n_bins,);
+    pedestal : pseudo-counts of each bin.
     """
 
     rotation: FloatArray | None = None
     gain: FloatArray | None = None
+    pedestal: float = 0.0
 
     @classmethod
     def of(cls, channel: Channel, pedestal: float) -> "Basis":
@@ -82,11 +94,11 @@ class Basis:
         if channel.statistic == "poisson":
             return cls()
         if channel.errors is not None:
-            return cls(None, np.sqrt(pedestal) / np.array(channel.errors))
+            return cls(None, np.sqrt(pedestal) / np.array(channel.errors), pedestal)
         variances, vectors = np.linalg.eigh(np.array(channel.covariance))
         if variances[0] <= 0:
             raise WorkspaceError(f"channel {channel.name}: covariance: it is not positive definite")
-        return cls(vectors.T, np.sqrt(pedestal / variances))
+        return cls(vectors.T, np.sqrt(pedestal / variances), pedestal)
 
     def __call__(self, values: Iterable[float] | FloatArray) -> list[float]:
         """Contents of the channel's bins as pyhf's."""
@@ -99,8 +111,14 @@ class Basis:
 def channel_document(channel: Channel, ledger: Ledger, pedestal: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """A channel and its observation for pyhf."""
     basis = Basis.of(channel, pedestal)
-    samples = [_sample(channel, sample, basis, ledger) for sample in channel.samples]
-    observed = list(channel.observed)
+    return with_data(channel, [sample_document(channel, s, basis, ledger) for s in channel.samples], basis, ledger)
+
+
+def with_data(
+    channel: Channel, samples: list[dict[str, Any]], basis: Basis, ledger: Ledger
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A channel of these written samples and its observation; Gaussian data become pseudo-counts."""
+    observed, pedestal = list(channel.observed), basis.pedestal
     if channel.statistic == "gaussian":
         below = [pedestal - value for value in basis(observed)]
         samples.append({"name": PEDESTAL, "data": below, "modifiers": []})
@@ -114,7 +132,8 @@ def channel_document(channel: Channel, ledger: Ledger, pedestal: float) -> tuple
     return {"name": channel.name, "samples": samples}, {"name": channel.name, "data": observed}
 
 
-def _sample(channel: Channel, sample: Sample, basis: Basis, ledger: Ledger) -> dict[str, Any]:
+def sample_document(channel: Channel, sample: Sample, basis: Basis, ledger: Ledger) -> dict[str, Any]:
+    """A sample and its modifiers for pyhf."""
     where = f"channel {channel.name}, sample {sample.name}"
     contents = np.array(sample.contents)
     modifiers: list[dict[str, Any]] = []
@@ -151,6 +170,8 @@ def _by_nuisance(sample: Sample, ledger: Ledger) -> dict[str, list[tuple[Modifie
     found: dict[str, list[tuple[Modifier, float]]] = {}
     for modifier in sample.modifiers:
         if modifier.type in ("norm", "shape", "normsys", "histosys"):
+            if modifier.type in ("normsys", "histosys"):
+                ledger.interpolate(modifier.type, modifier.interpolation)
             for base, coefficient in ledger.nuisances(modifier.parameter).items():
                 found.setdefault(base, []).append((modifier, coefficient))
     return found
@@ -170,7 +191,7 @@ def _interpolated(
     if len(norms) > 1:
         ledger.notes.append(f"sample {sample.name} has {len(norms)} norms of {name}; they are multiplied at +-1.")
     if rest:
-        hi_data, lo_data = (basis(_varied(channel, sample, rest, sign)) for sign in (1.0, -1.0))
+        hi_data, lo_data = (basis(varied(channel, sample, rest, sign)) for sign in (1.0, -1.0))
         modifiers.append({"name": name, "type": "histosys", "data": {"hi_data": hi_data, "lo_data": lo_data}})
         _note_shapes(rest, name, ledger)
     return modifiers
@@ -187,10 +208,11 @@ def _norm(modifier: Modifier, alpha: float) -> float:
         hi, lo = 1 + modifier.size, 1 / (1 + modifier.size)
     if abs(alpha) == 1:
         return hi if alpha > 0 else lo
-    return code4(modifier.parameter, hi, lo)(alpha)
+    function = code1 if isinstance(modifier, NormSys) and modifier.interpolation == "code1" else code4
+    return function(modifier.parameter, hi, lo)(alpha)
 
 
-def _varied(channel: Channel, sample: Sample, parts: Sequence[tuple[Modifier, float]], value: float) -> FloatArray:
+def varied(channel: Channel, sample: Sample, parts: Sequence[tuple[Modifier, float]], value: float) -> FloatArray:
     """Contents with one nuisance at a value and every other at 0."""
     contents = np.array(sample.contents)
     change, ratio = np.zeros(channel.size), np.ones(channel.size)
@@ -200,7 +222,7 @@ def _varied(channel: Channel, sample: Sample, parts: Sequence[tuple[Modifier, fl
             case Norm():
                 change += alpha * modifier.size * contents
             case HistoSys():
-                low, high = (w(alpha) for w in anchor_weights(modifier.parameter, (-1.0, 1.0)))
+                low, high = (w(alpha) for w in histosys_weights(modifier.parameter, modifier.interpolation))
                 change += low * (np.array(modifier.lo_data) - contents)
                 change += high * (np.array(modifier.hi_data) - contents)
             case Shape(interpolation="additive"):

@@ -17,14 +17,25 @@ import numpy as np
 
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
-from nuemstat.workspace.document import Workspace, write_whole
+from nuemstat.vocabulary import UNIVERSAL
+from nuemstat.workspace.document import Workspace, pretty, write_whole
+from nuemstat.workspace.pyhf_config import (
+    COUPLING_RANGE,
+    DEFAULT_CODES,
+    carry_constraints,
+    check_luminosity,
+    factor_settings,
+    modifier_settings,
+    nuisance_settings,
+    resolved,
+)
 from nuemstat.workspace.pyhf_samples import Ledger, channel_document
+from nuemstat.workspace.pyhf_schema import pyhf_document
+from nuemstat.workspace.pyhf_tied import Tie, powers_of_defaults, tied_model, ties_by_name
+from nuemstat.workspace.reading import parse_json, read_bytes
 
 PSEUDO_COUNTS = 1e8
 """Pedestal of Gaussian channels: larger ones are closer to a Gaussian but defeat pyhf's minimisers."""
-
-_COUPLING_RANGE = 1e3  # pyhf asks for finite bounds; couplings are of order one
-_NUISANCE_RANGE = 10.0  # sigma
 
 Values = Mapping[str, float | Sequence[float]]
 
@@ -35,13 +46,15 @@ class PyhfExport:
 
     document : the JSON document; workspace : what it was made from;
     ties : normfactor -> (workspace parameter, power), the first powers among them;
-    notes : what the file cannot say, one sentence or two each.
+    notes : what the file cannot say, one sentence or two each;
+    settings : pyhf's ``modifier_settings``, which no file holds.
     """
 
     document: dict[str, Any]
     ties: Mapping[str, tuple[str, int]]
     notes: tuple[str, ...]
     workspace: Workspace
+    settings: Mapping[str, Mapping[str, str]]
 
 
 def to_pyhf(workspace: Workspace, *, pedestal: float = PSEUDO_COUNTS) -> PyhfExport:
@@ -56,8 +69,8 @@ def to_pyhf(workspace: Workspace, *, pedestal: float = PSEUDO_COUNTS) -> PyhfExp
     ledger = Ledger(workspace)
     written = [channel_document(channel, ledger, pedestal) for channel in workspace.channels]
     channels = [channel for channel, _ in written]
-    _carry_constraints(channels, ledger)
-    _check_lumi(ledger)
+    carry_constraints(channels, ledger)
+    check_luminosity(ledger)
     config = _config(ledger)
     document = {
         "channels": channels,
@@ -66,7 +79,7 @@ def to_pyhf(workspace: Workspace, *, pedestal: float = PSEUDO_COUNTS) -> PyhfExp
         "version": "1.0.0",
     }
     notes = tuple(dict.fromkeys([*_general_notes(ledger, str(config["poi"])), *ledger.notes]))
-    return PyhfExport(document, dict(ledger.ties), notes, workspace)
+    return PyhfExport(document, dict(ledger.ties), notes, workspace, modifier_settings(ledger))
 
 
 def pyhf_parameters(export: PyhfExport, model_config: Any, values: Values) -> FloatArray:
@@ -82,7 +95,7 @@ def pyhf_parameters(export: PyhfExport, model_config: Any, values: Values) -> Fl
     for name in values:
         if export.workspace.parameter(name).kind == "derived":
             raise WorkspaceError(f"{export.workspace.name}: {name} follows other parameters; set these instead")
-    numbers = _resolved(export.workspace, {n: float(v) for n, v in values.items() if isinstance(v, int | float)})
+    numbers = resolved(export.workspace, {n: float(v) for n, v in values.items() if isinstance(v, int | float)})
     vector = np.array(model_config.suggested_init(), dtype=float)
     luminosity = _luminosity(export.workspace)
     for name in model_config.par_order:
@@ -95,45 +108,112 @@ def pyhf_parameters(export: PyhfExport, model_config: Any, values: Values) -> Fl
             vector[place] = definition.centre + definition.sigma * numbers[luminosity]
         elif name in values:
             vector[place] = values[name]
+        elif name in numbers and export.workspace.parameter(name).kind == "coupling":
+            vector[place] = numbers[name]  # of a tied model, where a coupling of even powers has its own name
     return vector
 
 
-def model(workspace: Workspace) -> tuple[Any, list[float]]:
-    """The stock pyhf model of the exported document, and its data with auxiliary measurements."""
+def stock(workspace: Workspace) -> tuple[Any, list[float]]:
+    """The pyhf model of the exported document as it stands, powers untied, and its data with auxiliary measurements."""
     import pyhf
 
-    stock = pyhf.Workspace(to_pyhf(workspace).document)
-    made = stock.model()
-    return made, stock.data(made)
+    export = to_pyhf(workspace)
+    file = pyhf.Workspace(export.document)
+    made = file.model(modifier_settings=dict(export.settings))
+    return made, file.data(made)
 
 
-def write_pyhf(workspace: Workspace, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+def model(source: Workspace | PyhfExport | Mapping[str, Any] | str | os.PathLike[str], coupling: str = "") -> Any:
+    """A stock `pyhf.Model` in which the powers of a coupling move with it: fits and tests run on the coupling itself.
+
+    source : a workspace, its export, or a tied file that this package wrote (parsed, or its path). Of a file, the
+        names tell the powers; universal couplings with an offset need the workspace.
+    coupling : the parameter of interest; the file's own when left out. Universal ones need the workspace.
+
+    Its data are ``pyhf.Workspace(document).data(model)``.
+
+    Raises
+    ------
+    WorkspaceError : `coupling` is not there, or the file cannot be read.
+    """
+    if isinstance(source, Workspace):
+        source = to_pyhf(source.substitute(coupling) if coupling in UNIVERSAL else source)
+    if isinstance(source, PyhfExport):
+        document, settings = source.document, source.settings
+        ties, defaults = _exact_ties(source)
+    else:
+        document = dict(source) if isinstance(source, Mapping) else _document(source)
+        ties = ties_by_name(document)
+        defaults, settings = powers_of_defaults(document, ties), {k: {"interpcode": c} for k, c in DEFAULT_CODES.items()}
+    if coupling:
+        document = _with_interest(document, coupling, ties)
+    return tied_model(document, ties, settings, defaults)
+
+
+def _document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A pyhf file, checked, with lists as pyhf wants them."""
+    raw = read_bytes(path)
+    pyhf_document(parse_json(raw, str(path)), str(path))
+    return dict(json.loads(raw))
+
+
+def _exact_ties(export: PyhfExport) -> tuple[dict[str, Tie], dict[str, tuple[float, float, float]]]:
+    """The ties of an export, derived parameters included, and start and bounds of what they hang on."""
+    ties: dict[str, Tie] = {}
+    for label, (name, power) in export.ties.items():
+        definition = export.workspace.parameter(name)
+        if definition.kind == "derived":
+            if len(definition.terms) != 1:
+                raise WorkspaceError(f"{export.workspace.name}: {name} follows {', '.join(definition.terms)}; a tied "
+                                     "pyhf model follows one parameter")  # fmt: skip
+            ((base, slope),) = definition.terms.items()
+            ties[label] = Tie(base, power, definition.offset, slope)
+        else:
+            ties[label] = Tie(name, power, constrained=definition.kind == "constrained")
+    defaults = {}
+    for tie in ties.values():
+        definition = export.workspace.parameter(tie.base)
+        if definition.kind != "constrained":
+            low, high = (COUPLING_RANGE if end is None else end for end in definition.bounds)
+            low = -COUPLING_RANGE if definition.bounds[0] is None else low
+            defaults[tie.base] = (definition.default, low, high)
+        else:
+            defaults[tie.base] = (0.0, -10.0, 10.0)
+    return ties, defaults
+
+
+def _with_interest(document: Mapping[str, Any], coupling: str, ties: Mapping[str, Tie]) -> dict[str, Any]:
+    """The document with another parameter of interest."""
+    names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
+    known = dict.fromkeys([*(tie.base for tie in ties.values()), *sorted(names - set(ties))])
+    if coupling not in known:
+        raise WorkspaceError(f"coupling: found {coupling!r}; this file holds {', '.join(known)}")
+    first, *others = document["measurements"]
+    return {**document, "measurements": [{**first, "config": {**first["config"], "poi": coupling}}, *others]}
+
+
+def write_pyhf(workspace: Workspace, folder: str | os.PathLike[str], *, force: bool = False) -> tuple[Path, Path]:
     """Write ``<name>.json`` and ``<name>.notes.md`` (what the file cannot say, how to tie), and return both paths.
 
     Raises
     ------
-    WorkspaceError : as `to_pyhf`, or the folder cannot be written.
+    WorkspaceError : as `to_pyhf`, the folder cannot be written, or a file is there already and `force` is not set.
     """
     export = to_pyhf(workspace)
-    paths = Path(folder) / f"{workspace.name}.json", Path(folder) / f"{workspace.name}.notes.md"
-    write_whole(paths[0], json.dumps(export.document, indent=1) + "\n")
-    write_whole(paths[1], _explanation(export))
+    return write_export(export.document, _explanation(export), Path(folder), workspace.name, force=force)
+
+
+def write_export(
+    document: Mapping[str, Any], notes: Sequence[str], folder: Path, name: str, *, force: bool
+) -> tuple[Path, Path]:
+    """Write a document and its notes (lines of text), neither of them if one is there already and `force` is not set."""
+    paths = folder / f"{name}.json", folder / f"{name}.notes.md"
+    for path in paths:
+        if path.exists() and not force:
+            raise WorkspaceError(f"{path}: is there already; it is kept unless --force is given")
+    write_whole(paths[0], pretty(document) + "\n")
+    write_whole(paths[1], "\n".join(notes))
     return paths
-
-
-def _carry_constraints(channels: list[dict[str, Any]], ledger: Ledger) -> None:
-    """A norm of 1 for every nuisance that has no modifier of its own, so that it is constrained all the same."""
-    held = ledger.constrained | set(ledger.places) | {ledger.lumi}
-    for parameter in ledger.workspace.parameters:
-        if parameter.kind == "constrained" and parameter.constraint == "normal" and parameter.name not in held:
-            neutral = {"name": parameter.name, "type": "normsys", "data": {"hi": 1.0, "lo": 1.0}}
-            channels[0]["samples"][0]["modifiers"].append(neutral)
-            ledger.constrained.add(parameter.name)
-
-
-def _check_lumi(ledger: Ledger) -> None:
-    if ledger.lumi is not None and ledger.lumi in ledger.constrained:
-        raise ledger.impossible(ledger.lumi, "pyhf's luminosity cannot drive other modifiers")
 
 
 def _luminosity(workspace: Workspace) -> str | None:
@@ -144,7 +224,7 @@ def _luminosity(workspace: Workspace) -> str | None:
 def _config(ledger: Ledger) -> dict[str, Any]:
     """The measurement: parameter of interest, starts, bounds, what is fixed."""
     poi = _interest(ledger)
-    parameters = [*_factor_configs(ledger, poi), *_nuisance_configs(ledger)]
+    parameters = [*factor_settings(ledger, poi), *nuisance_settings(ledger)]
     return {"poi": poi, "parameters": parameters}
 
 
@@ -155,58 +235,6 @@ def _interest(ledger: Ledger) -> str:
         if labels:
             return labels[0][1]
     return ""
-
-
-def _factor_configs(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
-    numbers = _resolved(ledger.workspace, {})
-    for label, (name, power) in ledger.ties.items():
-        definition = ledger.workspace.parameter(name)
-        low, high = definition.bounds if definition.kind != "derived" else (None, None)
-        reach = _COUPLING_RANGE * max(1.0, abs(numbers[name]))
-        low, high = -reach if low is None else low, reach if high is None else high
-        corners = sorted((low**power, high**power, *([0.0] if power % 2 == 0 and low < 0 < high else [])))
-        yield {
-            "name": label,
-            "inits": [numbers[name] ** power],
-            "bounds": [[corners[0], corners[-1]]],
-            "fixed": label != poi and not (definition.kind == "free" and power == 1),
-        }
-
-
-def _nuisance_configs(ledger: Ledger) -> Iterator[dict[str, Any]]:
-    for parameter in ledger.workspace.parameters:
-        if parameter.kind != "constrained":
-            continue
-        low, high = parameter.bounds
-        low = -_NUISANCE_RANGE if low is None else max(low, -_NUISANCE_RANGE)
-        high = _NUISANCE_RANGE if high is None else min(high, _NUISANCE_RANGE)
-        if parameter.name in ledger.constrained:
-            yield {"name": parameter.name, "inits": [0.0], "bounds": [[low, high]], "fixed": False}
-        elif parameter.name == ledger.lumi:
-            centre, sigma = parameter.centre, parameter.sigma
-            bounds = [[max(0.0, centre + low * sigma), centre + high * sigma]]
-            yield {
-                "name": "lumi",
-                "inits": [centre],
-                "auxdata": [centre],
-                "sigmas": [sigma],
-                "bounds": bounds,
-                "fixed": False,
-            }
-
-
-def _resolved(workspace: Workspace, values: Mapping[str, float]) -> dict[str, float]:
-    """A number for every parameter: given, default or derived."""
-    numbers = {
-        p.name: values.get(p.name, 0.0 if p.kind == "constrained" else p.default)
-        for p in workspace.parameters
-        if p.kind != "derived"
-    }
-    for parameter in workspace.parameters:
-        if parameter.kind == "derived":
-            terms = parameter.terms.items()
-            numbers[parameter.name] = parameter.offset + sum(c * numbers[name] for name, c in terms)
-    return numbers
 
 
 def _general_notes(ledger: Ledger, poi: str) -> Iterator[str]:
@@ -228,7 +256,7 @@ def _general_notes(ledger: Ledger, poi: str) -> Iterator[str]:
     yield "pyhf gives no number where a bin is expected to hold less than nothing; stay where all bins are positive."
 
 
-def _explanation(export: PyhfExport) -> str:
+def _explanation(export: PyhfExport) -> list[str]:
     """The text beside the document."""
     rows = [f"| `{label}` | `{name}` | {power} |" for label, (name, power) in export.ties.items()]
     units = [
@@ -236,7 +264,10 @@ def _explanation(export: PyhfExport) -> str:
         for p in export.workspace.parameters
         if p.kind in ("coupling", "free")
     ]
-    lines = [
+    codes = [] if export.settings == modifier_settings(Ledger(export.workspace)) else [
+        f"- Interpolation codes stand in no pyhf file: build the model with `modifier_settings={dict(export.settings)}`."
+    ]  # fmt: skip
+    return [
         f"# {export.workspace.name}.json",
         "",
         f"A pyhf workspace made from {export.workspace.digest}.",
@@ -244,6 +275,7 @@ def _explanation(export: PyhfExport) -> str:
         "## What the file cannot say",
         "",
         *(f"- {note}" for note in export.notes),
+        *codes,
         "",
         "## Ties",
         "",
@@ -252,11 +284,15 @@ def _explanation(export: PyhfExport) -> str:
         *(["| factor | parameter | power |", "|---|---|---|", *rows] if rows else ["None."]),
         "",
         "```python",
-        "from nuemstat.workspace.to_pyhf import model, pyhf_parameters, to_pyhf",
+        "import json",
         "",
-        "export = to_pyhf(workspace)",
-        "stock, data = model(workspace)",
-        'stock.logpdf(pyhf_parameters(export, stock.config, {"NAME": 1.5}), data)',
+        "import pyhf",
+        "",
+        "from nuemstat.workspace.to_pyhf import model",
+        "",
+        f'file = pyhf.Workspace(json.load(open("{export.workspace.name}.json")))',
+        f'tied = model("{export.workspace.name}.json")  # a stock pyhf.Model whose powers move together',
+        "pyhf.infer.mle.fit(file.data(tied), tied)",
         "```",
         "",
         "## Units of 1",
@@ -264,4 +300,3 @@ def _explanation(export: PyhfExport) -> str:
         *(["| parameter | 1 is | default |", "|---|---|---|", *units] if units else ["No free parameters."]),
         "",
     ]
-    return "\n".join(lines)

@@ -41,7 +41,7 @@ def refused(capsys, *arguments) -> str:
     return line
 
 
-COMMANDS = ["models", "compile", "inspect", "fit", "limit", "scan", "significance", "limits", "export", "validate"]
+COMMANDS = ["models", "compile", "check", "inspect", "fit", "limit", "scan", "significance", "limits", "export", "validate"]
 
 
 def test_help_lists_the_commands_in_order(capsys):

@@ -181,8 +181,8 @@ def test_form_factor_enters_squared_and_by_radius() -> None:
 def test_form_factors_by_name_agree_at_low_recoil() -> None:
     values = [polynomial(1e-6, 8.0, form_factor=name).terms[()][0] for name in FORM_FACTORS]
     np.testing.assert_allclose(values, values[0], rtol=1e-5)
-    with pytest.raises(ModelError, match="no form factor 'point'"):
-        polynomial(1e-6, 8.0, form_factor="point")
+    with pytest.raises(ModelError, match="no form factor 'gauss'"):
+        polynomial(1e-6, 8.0, form_factor="gauss")
 
 
 def test_a_spectrum_is_the_integral_of_its_lines() -> None:

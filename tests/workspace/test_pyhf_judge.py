@@ -12,7 +12,8 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
 from nuemstat.workspace.document import Workspace
-from nuemstat.workspace.to_pyhf import PyhfExport, model, pyhf_parameters, to_pyhf
+from nuemstat.workspace.to_pyhf import PyhfExport, pyhf_parameters, to_pyhf
+from nuemstat.workspace.to_pyhf import stock as stock_model
 
 pyhf = pytest.importorskip("pyhf")
 pytestmark = pytest.mark.filterwarnings("ignore:jsonschema.RefResolver is deprecated:DeprecationWarning")  # in pyhf
@@ -24,7 +25,7 @@ POINTS = 4
 @cache
 def shipped(name: str) -> tuple[Workspace, Likelihood, PyhfExport, Any, list[float]]:
     workspace = compile_model(load_model(name))
-    return workspace, Likelihood(workspace), to_pyhf(workspace), *model(workspace)
+    return workspace, Likelihood(workspace), to_pyhf(workspace), *stock_model(workspace)
 
 
 def many_anchors(workspace: Workspace) -> set[str]:

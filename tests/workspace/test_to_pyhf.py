@@ -29,7 +29,7 @@ from nuemstat.workspace.modifiers import (
     ShapeSys,
     StatError,
 )
-from nuemstat.workspace.to_pyhf import model, pyhf_parameters, to_pyhf, write_pyhf
+from nuemstat.workspace.to_pyhf import pyhf_parameters, stock, to_pyhf, write_pyhf
 
 pyhf = pytest.importorskip("pyhf")
 pytestmark = pytest.mark.filterwarnings("ignore:jsonschema.RefResolver is deprecated:DeprecationWarning")  # in pyhf
@@ -102,7 +102,7 @@ def signal(*modifiers):
 
 def stock_difference(ws, values, reference=None):
     """2 NLL at values minus at the defaults (or a reference), by stock pyhf and by this package."""
-    made, data = model(ws)
+    made, data = stock(ws)
     export = to_pyhf(ws)
     likelihood = Likelihood(ws)
     found = []
@@ -113,7 +113,7 @@ def stock_difference(ws, values, reference=None):
 
 
 def both_expected(ws, values):
-    made, _ = model(ws)
+    made, _ = stock(ws)
     vector = pyhf_parameters(to_pyhf(ws), made.config, values)
     likelihood = Likelihood(ws)
     ours = likelihood.counts(likelihood.vector(values))
@@ -186,7 +186,7 @@ def test_stock_pyhf_gives_our_likelihood_when_the_ties_are_kept(values):
 
 
 def test_without_the_tie_the_numbers_differ():
-    made, data = model(POISSON)
+    made, data = stock(POISSON)
     export = to_pyhf(POISSON)
     vector = pyhf_parameters(export, made.config, {CHARGE: 1.5})
     loose = vector.copy()
@@ -234,7 +234,7 @@ def test_additive_modifiers_of_one_nuisance_become_one():
 
 
 def test_a_stock_fit_runs():
-    made, data = model(POISSON)
+    made, data = stock(POISSON)
     best, value = pyhf.infer.mle.fit(data, made, return_fitted_val=True)
     export = to_pyhf(POISSON)
     assert best[made.config.par_slice(f"{CHARGE}__pow2")] == 0
@@ -353,7 +353,7 @@ def test_universal_couplings_go_through_the_tie():
         theirs, ours = stock_difference(common, values)
         assert theirs == pytest.approx(ours, abs=1e-8)
         assert abs(ours) > 0.01
-    made, _ = model(common)
+    made, _ = stock(common)
     with pytest.raises(WorkspaceError, match="follows other parameters"):
         pyhf_parameters(export, made.config, {RADIUS: 1.0})
 
@@ -410,7 +410,7 @@ def test_factors_per_bin_and_luminosity_are_pyhfs_own():
     ws = workspace([counts], parameters)
     export = to_pyhf(ws)
     pyhf.schema.validate(export.document, "workspace.json")
-    made, data = model(ws)
+    made, data = stock(ws)
     values = {CHARGE: 1.2, "beam": 0.7, "statistics": (1.1, 0.9), "uncorrelated": (0.8, 1.3), "floating": (2.0, 3.0)}
     vector = pyhf_parameters(export, made.config, values)
     beam = 1 + 0.05 * 0.7
@@ -447,7 +447,7 @@ def test_files_are_written_with_their_explanation(tmp_path):
 
 def test_a_model_without_couplings_has_no_parameter_of_interest():
     ws = workspace([channel("counts", [sample("background", [5.0])], [6.0])], [pull("unused")])
-    made, _ = model(ws)
+    made, _ = stock(ws)
     assert made.config.poi_name is None
     theirs, ours = stock_difference(ws, {"unused": 1.0})
     assert theirs == pytest.approx(ours, abs=1e-10) == 1.0

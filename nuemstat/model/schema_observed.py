@@ -1,0 +1,72 @@
+"""The vocabulary of observations in model files: a table, numbers in the file, or the prediction of the model."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from nuemstat.model.fields import Column, Status
+from nuemstat.strict import Strict
+
+Numbers = Annotated[tuple[float, ...], Field(min_length=1)]
+
+
+class Values(Strict):
+    """One number per bin, in the unit of the channel."""
+
+    values: Numbers
+    source: str
+    status: Status = "read"
+    note: str | None = None
+
+
+class ErrorValues(Values):
+    """One error per bin; `systematic` is fully correlated over the bins and adds to the covariance."""
+
+    systematic: Numbers | None = None
+
+    @model_validator(mode="after")
+    def _above_zero(self) -> "ErrorValues":
+        if min(self.values) <= 0:
+            raise ValueError(f"found an error of {min(self.values):g}; errors above 0 are allowed")
+        return self
+
+
+class PublishedLimit(Strict):
+    """The error of a one-bin channel that makes the limit on one coupling the published one.
+
+    For results whose data are not public: the channel carries the limit, and nothing but the limit. The error is
+    the change of the prediction from its standard value to `limit` [units of the coupling], over the standard
+    deviations that `confidence` is worth.
+    """
+
+    coupling: str
+    limit: Annotated[float, Field(gt=0)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    source: str
+    status: Status = "read"
+    note: str | None = None
+
+
+def _kind(value: Any) -> str:
+    """Which of the ways to write an observation a piece of a file is."""
+    if isinstance(value, str):
+        return "word"
+    if isinstance(value, Column) or (isinstance(value, dict) and "table" in value):
+        return "table"
+    return "limit" if isinstance(value, PublishedLimit) or (isinstance(value, dict) and "limit" in value) else "values"
+
+
+Observed = Annotated[
+    Annotated[Column, Tag("table")] | Annotated[Values, Tag("values")] | Annotated[Literal["asimov"], Tag("word")],
+    Discriminator(_kind),
+]
+"""`asimov`: the prediction itself, couplings at their defaults and nuisances at their centres."""
+
+Errors = Annotated[
+    Annotated[Column, Tag("table")]
+    | Annotated[ErrorValues, Tag("values")]
+    | Annotated[PublishedLimit, Tag("limit")]
+    | Annotated[Literal["root_of_observed"], Tag("word")],
+    Discriminator(_kind),
+]
+"""`root_of_observed`: the square root of what is observed."""

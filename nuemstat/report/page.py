@@ -1,0 +1,164 @@
+"""The page itself: sections in order, the pickers, and the template with its style and script."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from nuemstat import __version__
+from nuemstat.report import history, tables
+from nuemstat.report.content import Results
+from nuemstat.report.drawing import VARIABLES, Picture
+from nuemstat.report.html import belonging, heading, paragraph, section
+from nuemstat.report.pictures import looks
+from nuemstat.stats.results import FitResult
+from nuemstat.workspace.document import write_whole
+
+Drawn = tuple[Picture, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """All that the page shows.
+
+    pictures : with their SVG; asimov : expected upper limits by (experiment, coupling); fit : of everything together;
+    validation : rows of the comparison with published numbers; remarks : what could not be computed, and why.
+    """
+
+    results: Results
+    pictures: tuple[Drawn, ...]
+    asimov: Mapping[tuple[str, str], float | None]
+    fit: FitResult | None
+    validation: Sequence[Mapping[str, Any]]
+    remarks: tuple[str, ...]
+
+
+def write_page(folder: Path, page: Page) -> Path:
+    """Write index.html into the folder."""
+    sections = _sections(page)
+    links = "".join(f'<li><a href="#{identity}">{escape(title)}</a></li>' for identity, title, _ in sections)
+    results = page.results
+    names = [name for name in results.experiments if name != "joint"]
+    level = results.limits[0].cl
+    text = Template(_resource("page.html")).substitute(
+        title="Limits on electromagnetic properties of neutrinos",
+        summary=escape(
+            f"{len(results.couplings)} couplings, {len(names)} experiments ({', '.join(names)})"
+            f"{' and their joint fit' if results.joint is not None else ''}, {100 * level:g} % confidence level."
+        ),
+        style=_resource("style.css"),
+        script=_resource("script.js"),
+        links=links,
+        pickers=_pickers(results),
+        sections="\n".join(section(identity, title, *parts) for identity, title, parts in sections),
+        version=escape(__version__),
+    )
+    path = folder / "index.html"
+    write_whole(path, text)
+    return path
+
+
+def _resource(name: str) -> str:
+    return files("nuemstat.report").joinpath("resources", name).read_text()
+
+
+def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
+    results, by_kind = page.results, _by_kind(page.pictures)
+    joint = "joint fit" if results.joint is not None else "fit"
+    found: list[tuple[str, str, list[str]]] = [
+        ("limits", "Limits", [
+            paragraph("Observed: the whole set below the threshold. Expected: what data without new physics would give "
+                      "(Asimov data, or median and band of toys where the results have them). Published: the number "
+                      "from the same data, often with other systematics; the section on validation compares like with like."),
+            tables.limits(results, page.asimov, history.of_the_same_data())]),
+        ("profiles", "Profiles", [
+            paragraph("Twice the log-likelihood above its minimum, all nuisances fitted; the joint fit is the thick line."),
+            _figures(by_kind["profile"])]),
+        ("history", "History", [
+            paragraph("Largest absolute value allowed, by year. Open symbols are numbers from memory that were not "
+                      "checked against the publication; stars are ours, the joint fit at the right end."),
+            _figures(by_kind["history"]), tables.history(history.published())]),
+        ("spectra", "Spectra", [
+            paragraph("Each experiment's own best fit, and its best fits with a universal coupling held at its limit."),
+            _figures(by_kind["spectrum"])]),
+    ]  # fmt: skip
+    if by_kind["contour"]:
+        words = f"Regions of two couplings together in the {joint}, every piece of them."
+        found.insert(2, ("contours", "Two couplings", [paragraph(words), _figures(by_kind["contour"])]))
+    found.append(("fit", joint.capitalize(), _fit_parts(page, by_kind)))
+    if len(results.members) > 1:
+        found.append(("shared", "Shared nuisances", [tables.shared(results.members)]))
+    found += [("validation", "Validation", _validation(page)), ("provenance", "Provenance", [tables.provenance(results.members)])]
+    return found
+
+
+def _fit_parts(page: Page, by_kind: Mapping[str, list[Drawn]]) -> list[str]:
+    parts = []
+    if page.fit is not None:
+        words = f"2 NLL = {page.fit.q_min:.2f} for {page.fit.ndof} degrees of freedom, p = {page.fit.p_value:.3g}, "
+        parts.append(paragraph(words + "couplings at their Standard Model values."))
+        parts += [heading("Pulls"), _figures(by_kind["pulls"])]
+        parts.append(tables.pulls(page.fit, page.results.joint or page.results.members[0]))
+    if by_kind["impacts"]:
+        parts += [heading("Impacts"), _figures(by_kind["impacts"])]
+    if page.remarks:
+        parts += [heading("What could not be computed"), *(paragraph(text) for text in page.remarks)]
+    return parts
+
+
+def _validation(page: Page) -> list[str]:
+    if not page.validation:
+        return [paragraph("Not computed for this report; `nuemstat report --validate` does it.")]
+    broken = sum(row.get("verdict") == "broken" for row in page.validation)
+    words = f"{len(page.validation)} published numbers; {broken} gated tolerances are broken. Gated rows fail the "
+    words += "validation when they differ by more than the tolerance; the others are shown with the reason."
+    return [paragraph(words), tables.validation(page.validation)]
+
+
+def _by_kind(pictures: Iterable[Drawn]) -> dict[str, list[Drawn]]:
+    found: dict[str, list[Drawn]] = {k: [] for k in ("profile", "history", "contour", "spectrum", "pulls", "impacts")}
+    for picture, text in pictures:
+        found[picture.name.partition("-")[0]].append((picture, text))
+    return found
+
+
+def _figures(drawn: Iterable[Drawn]) -> str:
+    figures = []
+    for picture, text in drawn:
+        links = ", ".join(
+            f'<a href="pictures/{picture.name}{ending}">{label}<span class="hidden"> of {escape(picture.title)}</span></a>'
+            for label, ending in (("SVG", ".svg"), ("dark SVG", "-dark.svg"), ("PNG", ".png"), ("data (CSV)", ".csv"))
+        )
+        caption = f"<figcaption>{escape(picture.title)}: {links}</figcaption>"
+        figures.append(f"<figure{belonging(picture.experiment, picture.coupling)}>{text}{caption}</figure>")
+    return f'<div class="figures">{"".join(figures)}</div>'
+
+
+def _pickers(results: Results) -> str:
+    chosen = looks(results.experiments)
+    experiments = "".join(_choice("experiment", name, _swatch(name, chosen)) for name in results.experiments)
+    couplings = "".join(_choice("coupling", name, "") for name in results.couplings)
+    buttons = '<button type="button" data-all="{0}">all</button> <button type="button" data-none="{0}">none</button>'
+    return (
+        f'<details open><summary>Experiments</summary><fieldset><legend class="hidden">Experiments</legend>'
+        f"{buttons.format('experiment')} {experiments}</fieldset></details>"
+        f'<details open><summary>Couplings</summary><fieldset><legend class="hidden">Couplings</legend>'
+        f"{buttons.format('coupling')} {couplings}</fieldset></details>"
+    )
+
+
+def _choice(what: str, name: str, swatch: str) -> str:
+    return f'<label class="choice"><input type="checkbox" checked data-pick="{what}" value="{escape(name)}">{swatch} {escape(name)}</label>'
+
+
+def _swatch(name: str, chosen: Mapping[str, Any]) -> str:
+    look = chosen[name]
+    dashes = "" if look.dashes == "solid" else f' stroke-dasharray="{" ".join(str(n) for n in look.dashes[1])}"'
+    colour = VARIABLES.get(look.colour, "ink")
+    return (
+        f'<svg class="swatch" viewBox="0 0 28 8" aria-hidden="true"><line x1="0" x2="28" y1="4" y2="4" '
+        f'stroke="var(--{colour})" stroke-width="{look.width}"{dashes}/></svg>'
+    )

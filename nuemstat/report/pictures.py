@@ -1,0 +1,346 @@
+"""Which pictures a report has, and how each is drawn; every one comes with its data and with words for it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import chi2
+
+from nuemstat import plots
+from nuemstat.polynomial import FloatArray
+from nuemstat.report.content import Results
+from nuemstat.report.drawing import Picture
+from nuemstat.report.history import Published
+from nuemstat.report.spectra import Spectrum
+from nuemstat.study import JOINT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DASHES: Final = ("solid", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
+GREY: Final = "#7f7f7f"
+_MARKERS: Final = {"official": "o", "phenomenology": "s", "astrophysical": "^", "sensitivity": "D", "ours": "*"}
+_FLAVOURS: Final = {"e": 0, "mu": 1, "tau": 2, "solar": 3, "any": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colour, dashes and width of one experiment's curves, the same in every picture."""
+
+    colour: str
+    dashes: Any
+    width: float
+
+
+def looks(experiments: Iterable[str]) -> dict[str, Look]:
+    """A look for each experiment: 7 colours and 4 dashes, told apart in any combination; the joint fit in black."""
+    found = {}
+    others = [name for name in experiments if name != JOINT]
+    for i, name in enumerate(others):
+        found[name] = Look(plots.COLOURS[i % len(plots.COLOURS)].lower(), DASHES[i % len(DASHES)], 1.7)
+    return found | {JOINT: Look(plots.JOINT_COLOUR.lower(), "solid", 3.0)}
+
+
+def profiles(results: Results) -> list[Picture]:
+    """Delta chi2 along every coupling, one curve per experiment."""
+    chosen, found = looks(results.experiments), []
+    for coupling, curves in results.profiles.items():
+        if not curves:
+            continue
+        first = next(entry for entry in results.limits if entry.coupling == coupling)
+        threshold = float(chi2.ppf(first.cl, 1))
+        rows = [f"{c.label},{v:.9g},{q:.6g}" for c in curves for v, q in zip(c.values, c.delta, strict=True)]
+        names = ", ".join(curve.label for curve in curves)
+        found.append(
+            Picture(
+                name=f"profile-{coupling}",
+                title=f"Profile of {coupling}",
+                alt=f"Delta chi2 against {coupling} in {first.unit} for {names}; the line at {threshold:.3f} is "
+                f"{100 * first.cl:g} %. The limits are in the table of limits.",
+                csv=_csv(
+                    f"2 NLL above its minimum along {coupling}",
+                    ("experiment", f"{coupling} [{first.unit}]", "delta_chi2"),
+                    rows,
+                ),
+                draw=partial(_draw_profile, curves, coupling, threshold, first.cl, chosen),
+                size=(4.6, 3.5 + 0.17 * (len(curves) // 3)),
+                coupling=coupling,
+            )
+        )
+    return found
+
+
+def _draw_profile(
+    curves: Sequence[plots.Curve],
+    coupling: str,
+    threshold: float,
+    level: float,
+    chosen: dict[str, Look],
+    figure: "Figure",
+) -> None:
+    axes = figure.add_subplot()
+    plots.profile(axes, curves, coupling=coupling, threshold=threshold, level=level)
+    for line in axes.lines:
+        name = str(line.get_label())
+        if name in chosen:
+            look = chosen[name]
+            line.set(color=look.colour, linestyle=look.dashes, linewidth=look.width, gid=f"who:{name}")
+        else:
+            line.set_color(GREY)
+    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def histories(published: Sequence[Published], ours: Sequence[Published]) -> list[Picture]:
+    """Limits by year, one picture per kind of coupling; ours on top."""
+    found = []
+    for coupling in dict.fromkeys(row.coupling for row in (*published, *ours)):
+        rows = [row for row in (*published, *ours) if row.coupling == coupling and not row.note]
+        cells = [
+            f"{r.experiment},{r.flavour},{r.year},{r.size:.6g},{r.kind},{'memory' if r.memory else 'read'}"
+            for r in rows
+        ]
+        found.append(
+            Picture(
+                name=f"history-{coupling}",
+                title=f"Limits on {coupling} by year",
+                alt=f"{len(rows)} limits between {min(r.year for r in rows)} and {max(r.year for r in rows)}, "
+                f"the largest allowed absolute value in {rows[0].unit} on a logarithmic axis; open symbols are "
+                "numbers from memory; stars are ours. The table of published limits has them all.",
+                csv=_csv(
+                    f"limits on {coupling} by year",
+                    ("experiment", "flavour", "year", f"size [{rows[0].unit}]", "kind", "status"),
+                    cells,
+                ),
+                draw=partial(_draw_history, rows, coupling),
+                size=(5.6, 4.6),
+            )
+        )
+    return found
+
+
+def _draw_history(rows: Sequence[Published], coupling: str, figure: "Figure") -> None:
+    axes = figure.add_subplot()
+    axes.set_yscale("log")
+    for row in sorted(rows, key=lambda row: row.kind == "ours"):
+        colour = plots.COLOURS[_FLAVOURS[row.flavour]].lower() if row.flavour in _FLAVOURS else GREY
+        mine = row.kind == "ours"
+        axes.plot(
+            [row.year],
+            [row.size],
+            marker=_MARKERS[row.kind],
+            markersize=11 if mine else 6,
+            color=colour,
+            markerfacecolor="#ffffff" if row.memory else colour,
+            markeredgecolor=plots.JOINT_COLOUR if mine else colour,
+            markeredgewidth=0.7 if mine else 1.2,
+            linestyle="none",
+            gid=f"tip:{row.experiment} {row.year}, {row.flavour}, {row.size:.3g} {row.unit}",
+        )
+    for row in _records(rows):
+        axes.annotate(row.experiment, (row.year, row.size), xytext=(4, 3), textcoords="offset points", fontsize=6.5)
+    _history_legend(axes, rows)
+    axes.set_xlabel("year")
+    axes.set_ylabel(f"limit on |{plots.symbol(coupling).replace('$  [', '$|  [')}")
+    axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
+
+
+def _history_legend(axes: "Axes", rows: Sequence[Published]) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = [kind for kind in _MARKERS if any(row.kind == kind for row in rows)]
+    flavours = [name for name in _FLAVOURS if any(row.flavour == name for row in rows)]
+    handles = [Line2D([], [], marker=_MARKERS[k], color=GREY, linestyle="none", label=k) for k in kinds]
+    handles.append(
+        Line2D([], [], marker="o", color=GREY, markerfacecolor="#ffffff", linestyle="none", label="from memory")
+    )
+    for name in flavours:
+        colour = plots.COLOURS[_FLAVOURS[name]].lower()
+        handles.append(Line2D([], [], color=colour, linewidth=5, label=f"flavour {name}"))
+    axes.legend(handles=handles, frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def _records(rows: Sequence[Published]) -> list[Published]:
+    """Laboratory limits that were the strongest of their flavour when they came, the first and every halving."""
+    best: dict[str, float] = {}
+    found = []
+    for row in sorted(rows, key=lambda row: (row.year, row.size)):
+        if row.kind in ("official", "phenomenology") and row.size < 0.55 * best.get(row.flavour, np.inf):
+            best[row.flavour] = row.size
+            found.append(row)
+    return found
+
+
+def spectra(found: Sequence[Spectrum]) -> list[Picture]:
+    """Data, best fit and processes of every channel, and the best fits with couplings at their limits."""
+    pictures = []
+    for spectrum in found:
+        columns = {"observed": spectrum.observed, "error": spectrum.errors, "best_fit": spectrum.total}
+        columns |= spectrum.processes | {f"{name}_at_limit": v for name, v in spectrum.at_limit.items()}
+        table = np.column_stack([spectrum.edges[:-1], spectrum.edges[1:], *columns.values()])
+        unit = spectrum.unit
+        header = (f"low [{unit}]", f"high [{unit}]", *columns)
+        limits = ", ".join(spectrum.at_limit) or "no coupling"
+        pictures.append(
+            Picture(
+                name=f"spectrum-{spectrum.channel}-{spectrum.axis}",
+                title=f"Spectrum of {spectrum.channel} along {spectrum.axis}",
+                alt=f"{spectrum.observed.size} bins with {spectrum.observed.sum():.6g} observed and "
+                f"{spectrum.total.sum():.6g} expected at the best fit; processes {', '.join(spectrum.processes)}; "
+                f"lines with {limits} at the limit.",
+                csv=_csv(
+                    f"{spectrum.channel} along {spectrum.axis}, best fit of {spectrum.experiment} alone",
+                    header,
+                    [",".join(f"{x:.7g}" for x in row) for row in table],
+                ),
+                draw=partial(_draw_spectrum, spectrum),
+                size=(4.6, 3.8),
+                experiment=spectrum.experiment,
+            )
+        )
+    return pictures
+
+
+def _draw_spectrum(spectrum: Spectrum, figure: "Figure") -> None:
+    axes = figure.add_subplot()
+    edges = spectrum.edges
+    middle = (edges[:-1] + edges[1:]) / 2
+    axes.stairs(spectrum.total, edges, color=plots.JOINT_COLOUR, linewidth=1.8, label="best fit", zorder=4)
+    largest = sorted(spectrum.processes, key=lambda name: -float(np.abs(spectrum.processes[name]).sum()))[:4]
+    for i, name in enumerate(largest):
+        counts = spectrum.processes[name]
+        axes.stairs(counts, edges, color=GREY, linestyle=DASHES[i], linewidth=1.1, label=name, zorder=2)
+    for i, (name, counts) in enumerate(spectrum.at_limit.items()):
+        colour, dashes = plots.COLOURS[i].lower(), DASHES[i + 1]
+        axes.stairs(counts, edges, color=colour, linestyle=dashes, linewidth=1.5, label=f"{name} at limit", zorder=3)
+    many = spectrum.observed.size > 60
+    axes.errorbar(middle, spectrum.observed, spectrum.errors, fmt=".", color=plots.JOINT_COLOUR,
+                  markersize=2 if many else 4, elinewidth=0.6 if many else 0.9, label="data", zorder=5)  # fmt: skip
+    if edges[0] > 0 and edges[-1] / edges[0] > 100:
+        axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel(f"{spectrum.axis} [{spectrum.unit}]")
+    axes.set_ylabel("counts per bin")
+    _spectrum_scale(axes, spectrum)
+    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
+    """Logarithmic where the counts span more than two decades, and always with the data in sight."""
+    top = float((spectrum.observed + spectrum.errors).max())
+    positive = spectrum.observed[spectrum.observed > 0]
+    if positive.size > 3 and positive.max() > 100 * positive.min() and (spectrum.total > 0).all():
+        axes.set_yscale("log")
+        axes.set_ylim(0.5 * float(positive.min()), 2 * max(top, float(spectrum.total.max())))
+    else:
+        low = min(0.0, float((spectrum.observed - spectrum.errors).min()))
+        axes.set_ylim(1.05 * low, 1.15 * max(top, float(spectrum.total.max())))
+
+
+def pulls(names: Sequence[str], values: FloatArray, errors: FloatArray, what: str) -> Picture:
+    """Pulls of the nuisances with their errors, in sigma of the constraints."""
+    rows = [f"{name},{value:.6g},{error:.6g}" for name, value, error in zip(names, values, errors, strict=True)]
+    worst = int(np.argmax(np.abs(values)))
+    return Picture(
+        name="pulls",
+        title=f"Pulls of {what}",
+        alt=f"{len(names)} nuisances, best fit minus centre in units of the constraint, with errors; "
+        f"the largest is {values[worst]:+.2f} for {names[worst]}. The table of pulls has them all.",
+        csv=_csv(f"pulls of {what}, in sigma of the constraint", ("nuisance", "pull", "error"), rows),
+        draw=partial(_draw_pulls, names, values, errors),
+        size=(6.4, 0.9 + 0.21 * len(names)),
+    )
+
+
+def _draw_pulls(names: Sequence[str], values: FloatArray, errors: FloatArray, figure: "Figure") -> None:
+    axes = figure.add_subplot()
+    places = np.arange(len(names))
+    axes.axvspan(-1, 1, color=GREY, alpha=0.18, linewidth=0)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.errorbar(values, places, xerr=errors, fmt="o", color=plots.COLOURS[0].lower(), markersize=4, elinewidth=1.2)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    reach = max(2.0, float((np.abs(values) + errors).max()) * 1.05)
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel("(best fit - centre) / sigma")
+
+
+def impacts(found: Any, most: int = 25) -> Picture:
+    """What one error of each nuisance does to a coupling, the largest on top."""
+    kept = [item for item in found.impacts if item.size > 0][:most]
+    down = np.array([item.refit[0] or 0.0 for item in kept])
+    up = np.array([item.refit[1] or 0.0 for item in kept])
+    rows = [f"{i.nuisance},{i.group},{d:.6g},{u:.6g}" for i, d, u in zip(kept, down, up, strict=True)]
+    first = kept[0].nuisance if kept else "none"
+    return Picture(
+        name=f"impacts-{found.coupling}",
+        title=f"Impacts on {found.coupling}",
+        alt=f"Shift of {found.coupling} in {found.unit} with each nuisance held one error below and above its best "
+        f"fit, for the {len(kept)} largest; the largest is {first}.",
+        csv=_csv(
+            f"impacts on {found.coupling}",
+            ("nuisance", "group", f"below [{found.unit}]", f"above [{found.unit}]"),
+            rows,
+        ),
+        draw=partial(_draw_impacts, [item.nuisance for item in kept], down, up, f"shift of {plots.symbol(found.coupling)}"),
+        size=(6.4, 1.2 + 0.21 * max(len(kept), 2)),
+    )
+
+
+def _draw_impacts(names: Sequence[str], down: FloatArray, up: FloatArray, label: str, figure: "Figure") -> None:
+    axes = figure.add_subplot()
+    places = np.arange(len(names))
+    axes.barh(places - 0.2, down, height=0.38, color=plots.COLOURS[0].lower(), label="one error below")
+    axes.barh(places + 0.2, up, height=0.38, color=plots.COLOURS[1].lower(), hatch="///",
+              edgecolor="#ffffff", linewidth=0, label="one error above")  # fmt: skip
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(label)
+    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+
+def contour(found: Any, who: str) -> Picture:
+    """Confidence regions of two couplings together."""
+    (a, b), rows = found.couplings, []
+    for region in found.regions:
+        for number, piece in enumerate(region.components):
+            for line, points in enumerate([piece.outline, *piece.holes]):
+                rows += [f"{region.cl:g},{number},{line},{x:.7g},{y:.7g}" for x, y in points]
+    levels = ", ".join(f"{100 * region.cl:g} %" for region in found.regions)
+    pieces = sum(len(region.components) for region in found.regions)
+    return Picture(
+        name=f"contour-{who}-{a}-{b}",
+        title=f"{a} and {b}, {who}",
+        alt=f"Regions at {levels} of {a} in {found.units[0]} against {b} in {found.units[1]}; {pieces} pieces in all; "
+        f"best fit at ({found.best_fit[a]:.3g}, {found.best_fit[b]:.3g}).",
+        csv=_csv(
+            f"contours of {a} and {b}, {who}",
+            ("level", "piece", "line", f"{a} [{found.units[0]}]", f"{b} [{found.units[1]}]"),
+            rows,
+        ),
+        draw=partial(_draw_contour, found),
+        experiment=who,
+    )
+
+
+def _draw_contour(found: Any, figure: "Figure") -> None:
+    axes = figure.add_subplot()
+    for i, region in enumerate(found.regions):
+        label: str | None = f"{100 * region.cl:g} %"
+        for piece in region.components:
+            for points in (piece.outline, *piece.holes):
+                axes.plot(*points.T, color=plots.COLOURS[i].lower(), linestyle=DASHES[i], linewidth=1.8, label=label)
+                label = None
+    best = [found.best_fit[name] for name in found.couplings]
+    axes.plot(*[[value] for value in best], marker="+", markersize=10, color=plots.JOINT_COLOUR, linestyle="none",
+              label="best fit")  # fmt: skip
+    axes.set_xlabel(plots.symbol(found.couplings[0]))
+    axes.set_ylabel(plots.symbol(found.couplings[1]))
+    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+
+
+def _csv(title: str, header: Sequence[str], rows: Sequence[str]) -> str:
+    return "\n".join([f"# title: {title}", "# source: nuemstat report", ",".join(header), *rows]) + "\n"

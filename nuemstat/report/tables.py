@@ -1,0 +1,201 @@
+"""The tables of a report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nuemstat.report import html
+from nuemstat.report.content import LimitEntry, Results
+from nuemstat.report.history import Published
+from nuemstat.report.html import Row, cell, number
+from nuemstat.stats.results import FitResult
+from nuemstat.workspace.combine import sharing
+from nuemstat.workspace.document import Workspace
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def limits(
+    results: Results,
+    asimov: Mapping[tuple[str, str], float | None],
+    published: Mapping[tuple[str, str], float],
+) -> str:
+    """Every limit: observed, expected, published and their ratio.
+
+    asimov : upper limits expected for data without new physics; published : the largest |value| that was published;
+    both by experiment and coupling.
+    """
+    rows = []
+    for entry in results.limits:
+        key = (entry.experiment, entry.coupling)
+        expected, band = _expected(entry, asimov.get(key))
+        theirs = published.get(key)
+        ratio = entry.upper_limit / theirs if entry.upper_limit is not None and theirs else None
+        remark = "; ".join(entry.warnings) if entry.warnings else ("" if entry.valid else "not valid")
+        cells = (
+            cell(entry.experiment),
+            cell(entry.coupling),
+            cell(_set(entry)),
+            number(entry.upper_limit, missing="open"),
+            expected,
+            cell(band),
+            number(theirs),
+            number(ratio),
+            number(entry.best_fit),
+            cell(entry.unit),
+            cell(remark, style="remark"),
+        )
+        rows.append(Row(cells, entry.experiment, entry.coupling))
+    level = results.limits[0].cl
+    columns = ("experiment", "coupling", "observed set", "largest |value|", "expected", "expected, 68 %", "published",
+               "ratio", "best fit", "unit", "remarks")  # fmt: skip
+    return html.table(f"Limits at {100 * level:g} %", columns, rows, identity="limits-table")
+
+
+def _set(entry: LimitEntry) -> str:
+    if not entry.intervals:
+        return "empty"
+    ends = [["open" if end is None else f"{end:.3g}" for end in pair] for pair in entry.intervals]
+    if len(ends) == 1 and entry.intervals[0][0] == 0:
+        return f"< {ends[0][1]}"
+    return " ∪ ".join(f"[{low}, {high}]" for low, high in ends)
+
+
+def _expected(entry: LimitEntry, asimov: float | None) -> tuple[html.Cell, str]:
+    """The median and the 68 % band of the upper end with `--expected`, else the Asimov limit."""
+    if not entry.expected:
+        return number(asimov), ""
+    median, band = entry.expected["median"]["upper"], entry.expected["band68"]["upper"]
+    ends = ["open" if end is None else f"{end:.3g}" for end in band]
+    return number(median, missing="open"), f"[{ends[0]}, {ends[1]}]"
+
+
+def history(published: Sequence[Published]) -> str:
+    """The published limits behind the pictures by year."""
+    rows = [
+        Row(
+            (
+                cell(row.experiment),
+                cell(row.year, row.year),
+                cell(row.coupling),
+                cell(row.flavour),
+                cell(f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]", row.size),
+                cell(row.unit),
+                cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
+                cell(row.kind),
+                cell("memory" if row.memory else "read", style="memory" if row.memory else ""),
+                cell(row.source),
+                cell(row.note),
+            )
+        )
+        for row in published
+    ]
+    columns = ("experiment", "year", "coupling", "flavour", "limit", "unit", "level", "kind", "status", "source", "note")
+    return html.table("Published limits by year", columns, rows, identity="history-table")
+
+
+def pulls(fit: FitResult, workspace: Workspace) -> str:
+    """Nuisances at the best fit."""
+    rows = []
+    for name, item in fit.nuisances.items():
+        parameter = workspace.parameter(name)
+        error = None if item.error is None or item.pull is None else item.error / parameter.sigma
+        rows.append(
+            Row(
+                (
+                    cell(name),
+                    cell(parameter.quantity),
+                    number(item.value, 4),
+                    number(item.error),
+                    cell("" if item.pull is None else f"{item.pull:+.2f}", item.pull, "number"),
+                    number(error, 2),
+                    cell(getattr(parameter, "group", "free")),
+                )
+            )
+        )
+    columns = ("nuisance", "quantity", "best fit", "error", "pull", "error / sigma", "group")
+    return html.table("Nuisances at the best fit", columns, rows, identity="pulls-table")
+
+
+def shared(members: Sequence[Workspace]) -> str:
+    """Who shares which nuisance."""
+    rows = []
+    for item in sharing(members):
+        first = next(w for w in members if w.name == item.workspaces[0]).parameter(item.name)
+        rows.append(
+            Row(
+                (
+                    cell(item.name),
+                    cell(item.quantity),
+                    cell(", ".join(item.workspaces)),
+                    cell(len(item.workspaces), len(item.workspaces), "number"),
+                    cell(getattr(first, "source", "")),
+                )
+            )
+        )
+    columns = ("parameter", "quantity", "experiments", "how many", "source")
+    if not rows:
+        return html.paragraph("The experiments share no parameter besides the couplings.")
+    return html.table("Shared parameters", columns, rows, identity="shared-table")
+
+
+def validation(rows_found: Rows) -> str:
+    """Ours against published, with reasons."""
+    from nuemstat.validate import written
+
+    rows = []
+    for row in rows_found:
+        ours, deviation = row.get("ours"), row.get("deviation")
+        verdict = str(row.get("verdict", ""))
+        reason = "; ".join(text for text in (row.get("reason"), row.get("note")) if text)
+        rows.append(
+            Row(
+                (
+                    cell(row["experiment"]),
+                    cell(row["quantity"]),
+                    cell(written(tupled(row["published"]))),
+                    cell("" if ours is None else written(tupled(ours))),
+                    cell(row["unit"]),
+                    cell("" if deviation is None else f"{deviation:+.1%}", deviation, "number"),
+                    cell(row.get("tolerance") or ""),
+                    cell(verdict, style=f"verdict {verdict}"),
+                    cell(row["workspace"]),
+                    cell(f"{row['source']} ({row['status']})"),
+                    cell(reason, style="remark"),
+                ),
+                experiment=str(row["experiment"]),
+            )
+        )
+    columns = ("experiment", "quantity", "published", "ours", "unit", "deviation", "tolerance", "verdict",
+               "computed with", "source (status)", "reason")  # fmt: skip
+    return html.table("Ours against published", columns, rows, identity="validation-table")
+
+
+def tupled(value: Any) -> Any:
+    """Intervals as JSON has them, as the validation writes them."""
+    return tuple(tupled(item) for item in value) if isinstance(value, list | tuple) else float(value)
+
+
+def provenance(members: Sequence[Workspace]) -> str:
+    """Where each workspace comes from."""
+    rows = []
+    for workspace in members:
+        for entry in workspace.provenance:
+            variants = ", ".join(f"{group}={option}" for group, option in entry.variants.items())
+            schemes = ", ".join(f"{key}: {value}" for key, value in entry.schemes.items())
+            inputs = ", ".join(f"{name} {digest[:12]}" for name, digest in entry.inputs.items())
+            rows.append(
+                Row(
+                    (
+                        cell(workspace.name),
+                        cell(variants or "none"),
+                        cell(schemes),
+                        cell(f"nuemstat {entry.version}"),
+                        cell(workspace.digest.removeprefix("sha256:")[:16]),
+                        cell(inputs, style="remark"),
+                        cell("; ".join(entry.notes), style="remark"),
+                    ),
+                    workspace.name,
+                )
+            )
+    columns = ("workspace", "variants", "schemes", "made with", "digest", "inputs (sha256)", "notes")
+    return html.table("Workspaces and their inputs", columns, rows, identity="provenance-table")

@@ -1,0 +1,243 @@
+"""Check points: parameter values with 2 NLL, by which any reader of a workspace can see that it reads it right.
+
+Every number is a difference to a reference point, so that constants do not matter: free parameters at their best fit,
+all else at its default.
+The values are those of the workspace (of order one); a power in a pyhf file is the power of its parameter's value.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from nuemstat.errors import WorkspaceError
+from nuemstat.polynomial import FloatArray
+from nuemstat.stats.likelihood import Likelihood
+from nuemstat.stats.minimise import fit
+from nuemstat.strict import Name, Strict, one_line
+from nuemstat.workspace.document import Workspace, write_whole
+from nuemstat.workspace.reading import parse_json, read_bytes
+from nuemstat.workspace.to_pyhf import pyhf_parameters, to_pyhf
+
+SCHEMA = "nuemstat/checkpoints/1"
+TOLERANCE = 1e-7
+"""By how much 2 NLL may differ from a check point, times its size where that is above 1."""
+
+_LOWEST = 1e-3  # expected counts of a Poisson bin that is filled at all
+_FARTHEST = 3.0  # errors between expected and observed, within which pseudo-counts stand for a Gaussian
+Evaluate = Callable[[Mapping[str, float]], float]
+
+
+class CheckPoint(Strict):
+    """2 NLL at one point, above the reference.
+
+    values : parameters that are not at their default; native : by this package, for the native document;
+    histfactory : by stock pyhf, for the pyhf and HS3 forms.
+    """
+
+    values: dict[Name, float]
+    native: float
+    histfactory: float
+
+
+class CheckPoints(Strict):
+    """The check points of one workspace.
+
+    digest : the workspace's; reference : parameters that are not at their default at the reference point.
+    """
+
+    schema_: Literal["nuemstat/checkpoints/1"] = Field(default="nuemstat/checkpoints/1", alias="schema")
+    workspace: Name
+    digest: str
+    reference: dict[Name, float]
+    points: Annotated[tuple[CheckPoint, ...], Field(min_length=1)]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "CheckPoints":
+        """Read check points.
+
+        Raises
+        ------
+        WorkspaceError : unreadable, or of another form.
+        """
+        content = parse_json(read_bytes(path), where=str(path))
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+            raise WorkspaceError(f"{path}: schema: found {found!r}; this version reads {SCHEMA!r}")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise WorkspaceError(f"{path}: {one_line(error)}") from None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write them, one point per line."""
+        head = self.model_dump_json(by_alias=True, exclude={"points"})[:-1]
+        rows = ",\n  ".join(point.model_dump_json() for point in self.points)
+        write_whole(Path(path), f'{head},\n "points": [\n  {rows}\n ]}}\n')
+
+
+def check_points(workspace: Workspace, *, points: int = 20, seed: int = 1) -> CheckPoints:
+    """Random points around the reference: couplings of a size that the data can tell, nuisances within 3 sigma.
+
+    In the first half, nuisances that pyhf interpolates in its own way stay at 0, so that all forms agree there
+    (Gaussian channels to the width of their pseudo-counts).
+
+    Raises
+    ------
+    WorkspaceError : no pyhf form, or no point at which all bins are positive is found.
+    """
+    likelihood = Likelihood(workspace)
+    reference = _reference(workspace)
+    native, histfactory = evaluations(workspace, reference)
+    generator = np.random.default_rng(seed)
+    own = own_interpolation(workspace)
+    base = likelihood.vector(reference)
+    steps = _steps(likelihood, base)
+    found = []
+    for number in range(points):
+        held = own if number < points // 2 else frozenset[str]()
+        values = _drawn(likelihood, base, steps, held, generator, histfactory)
+        found.append(CheckPoint(values=values, native=_short(native(values)), histfactory=_short(histfactory(values))))
+    return CheckPoints(workspace=workspace.name, digest=workspace.digest, reference=reference, points=tuple(found))
+
+
+def verify(workspace: Workspace, points: CheckPoints, where: str = "check points") -> None:
+    """Compare the workspace's 2 NLL with its check points; `where` names them in messages.
+
+    Raises
+    ------
+    WorkspaceError : they are of another workspace, or a number differs by more than `TOLERANCE`.
+    """
+    if points.digest != workspace.digest:
+        raise WorkspaceError(f"{where}: they belong to {points.digest}; the workspace is {workspace.digest}")
+    likelihood = Likelihood(workspace)
+    for name in {name for values in (points.reference, *(p.values for p in points.points)) for name in values}:
+        if name not in likelihood.parameters:
+            raise WorkspaceError(f"{where}: values: {name!r} is no parameter of {workspace.name}")
+    native = _differences(lambda values: likelihood(likelihood.vector(values)), points.reference)
+    for number, point in enumerate(points.points):
+        found = native(point.values)
+        if not abs(found - point.native) <= TOLERANCE * max(1.0, abs(point.native)):
+            raise WorkspaceError(
+                f"{where}: points.{number}: 2 NLL is {found:.10g} above the reference; {point.native:.10g} is expected"
+            )
+
+
+def evaluations(workspace: Workspace, reference: Mapping[str, float]) -> tuple[Evaluate, Evaluate]:
+    """2 NLL above the reference at given values, by this package and by stock pyhf for the exported document."""
+    import pyhf
+
+    likelihood = Likelihood(workspace)
+
+    export = to_pyhf(workspace)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pyhf's use of jsonschema
+        stock = pyhf.Workspace(export.document)
+        made = stock.model()
+    data = stock.data(made)
+
+    def theirs(values: Mapping[str, float]) -> float:
+        return -2 * float(np.ravel(made.logpdf(pyhf_parameters(export, made.config, values), data))[0])
+
+    def ours(values: Mapping[str, float]) -> float:
+        return likelihood(likelihood.vector(values))
+
+    return _differences(ours, reference), _differences(theirs, reference)
+
+
+def own_interpolation(workspace: Workspace) -> frozenset[str]:
+    """Nuisances whose shapes pyhf and HS3 interpolate differently: more anchors than +-1, ratios, or shared ones."""
+    derived = {p.name: p.terms for p in workspace.parameters if p.kind == "derived"}
+    found: set[str] = set()
+    for channel in workspace.channels:
+        for sample in channel.samples:
+            for m in sample.modifiers:
+                many = m.type == "shape" and (
+                    m.interpolation == "multiplicative" or [a.alpha for a in m.anchors] != [-1.0, 1.0]
+                )
+                if many or m.parameter in derived:
+                    found |= set(derived.get(m.parameter, (m.parameter,)))
+    return frozenset(found)
+
+
+def _differences(function: Evaluate, reference: Mapping[str, float]) -> Evaluate:
+    zero = function(reference)
+    return lambda values: function(values) - zero
+
+
+def _reference(workspace: Workspace) -> dict[str, float]:
+    """Free parameters at the best fit, in workspace numbers."""
+    free = [p for p in workspace.parameters if p.kind == "free"]
+    if not free:
+        return {}
+    best = fit(workspace).nuisances
+    return {p.name: float(f"{best[p.name].value / p.scale:.6g}") for p in free if p.name in best}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.12g}")
+
+
+def _steps(likelihood: Likelihood, reference: FloatArray) -> FloatArray:
+    """For each coupling and free parameter, the step that together with the others' changes a bin by one error."""
+    base = likelihood.counts(reference)
+    steps = np.ones(len(likelihood.parameters))
+    moving = np.flatnonzero(~likelihood.constrained)
+    for i in moving:
+        step = 1e3
+        while step > 1e-9:
+            moved = reference.copy()
+            moved[i] += step
+            if np.max(np.abs(likelihood.counts(moved) - base) / likelihood.errors(base)) < 1 / np.sqrt(moving.size):
+                break
+            step /= 1.5
+        steps[i] = step
+    return steps
+
+
+def _criterion(likelihood: Likelihood, reference: FloatArray) -> Callable[[FloatArray], bool]:
+    """Whether expected counts suit: Poisson bins positive, Gaussian ones near their data if the reference is."""
+    base, poisson = likelihood.counts(reference), likelihood.terms.poisson
+    gaussian = np.repeat([c.statistic == "gaussian" for c in likelihood.workspace.channels],
+                         [c.size for c in likelihood.workspace.channels])  # fmt: skip
+    errors, observed = likelihood.errors(base), np.concatenate(list(likelihood.observed().values()))
+    filled = poisson[base[poisson] > _LOWEST]
+    near = gaussian & (np.abs(base - observed) < _FARTHEST * errors)
+
+    def suits(counts: FloatArray) -> bool:
+        positive = bool((counts[filled] > _LOWEST).all() and (counts[poisson] > 0).all())
+        return positive and bool((np.abs(counts - observed)[near] < _FARTHEST * errors[near]).all())
+
+    return suits
+
+
+def _drawn(
+    likelihood: Likelihood,
+    reference: FloatArray,
+    steps: FloatArray,
+    held: frozenset[str],
+    generator: np.random.Generator,
+    histfactory: Evaluate,
+) -> dict[str, float]:
+    """One point at which every bin is positive in both forms; drawn ever closer to the reference until there is one."""
+    suits = _criterion(likelihood, reference)
+    for trial in range(200):
+        size = 0.97**trial
+        moves = generator.uniform(0.2, 1.0, steps.size) * generator.choice((-1.0, 1.0), steps.size)
+        pulls = np.clip(generator.normal(size=steps.size), -3, 3)
+        x = reference + size * np.where(likelihood.constrained, pulls, moves * steps)
+        x = np.clip(x, *likelihood.bounds.T)
+        values = {
+            name: float(f"{value:.6g}")
+            for name, value, default in zip(likelihood.parameters, x, likelihood.defaults, strict=True)
+            if name not in held and value != default
+        }
+        if suits(likelihood.counts(likelihood.vector(values))):
+            with np.errstate(all="ignore"):
+                if np.isfinite(histfactory(values)):
+                    return values
+    raise WorkspaceError(f"{likelihood.workspace.name}: no check point with positive counts in all bins is found")

@@ -1,0 +1,101 @@
+"""Reads HS3 files that this package wrote, and makes sure that they still say what they said.
+
+The workspace is put together from the HS3 parts and from `misc.nuemstat`, written again, and compared: a file
+whose distributions, functions or data were changed by hand is refused, not half believed.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nuemstat.errors import WorkspaceError
+from nuemstat.strict import one_line, tupled
+from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.hs3_memo import SCHEMA, told_by
+from nuemstat.workspace.reading import parse_json, read_bytes
+from nuemstat.workspace.to_hs3 import to_hs3
+
+_TOLERANCE = 1e-12  # relative: numbers may have been printed and read again
+_COMPARED = ("distributions", "functions", "data", "likelihoods")
+
+
+def read_hs3(path: str | os.PathLike[str]) -> Workspace:
+    """The workspace in an HS3 file of ours.
+
+    Raises
+    ------
+    WorkspaceError : unreadable, not HS3, not written by this package, or changed since it was written.
+    """
+    return from_hs3(parse_json(read_bytes(path), where=str(path)), where=str(path))
+
+
+def from_hs3(document: Any, where: str = "HS3 document") -> Workspace:
+    """The workspace in a parsed HS3 document of ours; `where` names it in messages.
+
+    Raises
+    ------
+    WorkspaceError : as `read_hs3`.
+    """
+    kept = _memo(document, where)
+    try:
+        workspace = Workspace.model_validate(tupled(_native(document, kept)))
+        again = to_hs3(workspace, dialect=kept["dialect"], floating=kept["floating"], pedestal=kept["pedestal"])
+    except ValidationError as error:
+        raise WorkspaceError(f"{where}: {one_line(error)}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        reason = str(error) if isinstance(error, WorkspaceError) else f"{type(error).__name__}: {error}"
+        raise WorkspaceError(f"{where}: damaged since it was written ({reason})") from None
+    for part in _COMPARED:
+        place = _difference(document.get(part), again.document[part], part)
+        if place:
+            raise WorkspaceError(f"{where}: {place} was changed since the file was written; export it anew")
+    if workspace.digest != kept.get("digest"):
+        raise WorkspaceError(f"{where}: digest: found {kept.get('digest')}; the content gives {workspace.digest}")
+    return workspace
+
+
+def _memo(document: Any, where: str) -> dict[str, Any]:
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        raise WorkspaceError(f"{where}: found no HS3 document; metadata with an hs3_version is required")
+    if "hs3_version" not in document["metadata"]:
+        raise WorkspaceError(f"{where}: metadata.hs3_version: this key is required and is not there")
+    misc = document.get("misc")
+    kept = misc.get("nuemstat") if isinstance(misc, dict) else None
+    if not isinstance(kept, dict):
+        raise WorkspaceError(f"{where}: misc.nuemstat is not there; only HS3 files that nuemstat wrote can be read")
+    if kept.get("schema") != SCHEMA:
+        raise WorkspaceError(
+            f"{where}: misc.nuemstat.schema: found {kept.get('schema')!r}; this version reads {SCHEMA!r}"
+        )
+    return kept
+
+
+def _native(document: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The native document: what was kept, completed by what HS3 says."""
+    distributions = {d["name"]: d for d in document["distributions"]}
+    data = {d["name"]: d["contents"] for d in document["data"]}
+    channels = []
+    for channel in kept["channels"]:
+        if "observed" not in channel:
+            written = {s["name"]: s for s in distributions[channel["name"]]["samples"]}
+            samples = [told_by(written[s["name"]], s.get("monomial", {})) | s for s in channel["samples"]]
+            channel = channel | {"observed": data[f"{channel['name']}_data"], "samples": samples}
+        channels.append(channel)
+    parts = {key: kept[key] for key in ("parameters", "folded", "provenance")}
+    return {"schema": "nuemstat/workspace/1", "name": kept["workspace"], "channels": channels, **parts}
+
+
+def _difference(found: Any, wanted: Any, where: str) -> str:
+    """Where two parsed documents differ, or ''."""
+    if isinstance(wanted, dict) and isinstance(found, dict) and wanted.keys() == found.keys():
+        places = (_difference(found[key], value, f"{where}.{key}") for key, value in wanted.items())
+    elif isinstance(wanted, list) and isinstance(found, list | tuple) and len(wanted) == len(found):
+        places = (_difference(a, b, f"{where}.{i}") for i, (a, b) in enumerate(zip(found, wanted, strict=True)))
+    elif isinstance(wanted, float) and isinstance(found, int | float) and not isinstance(found, bool):
+        return "" if math.isclose(found, wanted, rel_tol=_TOLERANCE, abs_tol=1e-300) else where
+    else:
+        return "" if type(found) is type(wanted) and found == wanted else where
+    return next(filter(None, places), "")

@@ -1,0 +1,344 @@
+"""Writes a workspace in the HEP Statistics Serialization Standard (HS3), for pyhs3 and RooFit.
+
+Each channel is a `histfactory_dist`. A power of a parameter is a `generic_function`, and so is a parameter that
+follows others, so that here, unlike in pyhf's JSON, the file itself keeps the ties: a fit of the file is a fit of
+the coupling. What HistFactory cannot say is written as in `to_pyhf`, with the same notes. Interference makes samples negative,
+and RooFit cuts interpolated samples off at 0: such a sample is raised by a pedestal that a second sample takes away.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nuemstat import __version__
+from nuemstat.errors import WorkspaceError, suggestion
+from nuemstat.polynomial import FloatArray
+from nuemstat.vocabulary import COUPLINGS, coupling_name
+from nuemstat.workspace.document import Bounds, Channel, Workspace, write_whole
+from nuemstat.workspace.hs3_memo import memo
+from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf
+
+HS3_VERSION = "0.2"
+Dialect = Literal["implicit", "named", "2026-07"]
+DIALECTS: tuple[Dialect, ...] = ("implicit", "named", "2026-07")
+"""How constraints and interpolations are said; see `to_hs3`."""
+
+PEDESTAL = "__pedestal"
+"""Ending of the samples that take away what was added to keep another one positive."""
+
+_COUPLING_RANGE = 1e3
+_NUISANCE_RANGE = 10.0  # sigma
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hs3Export:
+    """A workspace in HS3's words.
+
+    document : the JSON document; workspace : what it was made from; notes : what the file cannot say.
+    """
+
+    document: dict[str, Any]
+    notes: tuple[str, ...]
+    workspace: Workspace
+
+
+def to_hs3(
+    workspace: Workspace,
+    *,
+    dialect: Dialect = "implicit",
+    floating: Sequence[str] | None = None,
+    pedestal: float = PSEUDO_COUNTS,
+) -> Hs3Export:
+    """The workspace as an HS3 document of version 0.2.
+
+    dialect : `implicit`, constraints by their kind and interpolations left to the defaults of HistFactory (codes 4
+        and 4p): what pyhs3 0.4 and RooFit to 6.40 read; `named`, each constraint a distribution of its own that
+        modifiers name as `constraint_name`, as RooFit 6.32 to 6.40.0 write it; `2026-07`, the same with the key
+        `constraint` and the interpolation of norms spelled out, as RooFit writes since July 2026;
+    floating : couplings that float in the analysis, all others are constant at their default; the first one when
+        None; pedestal : pseudo-counts of a bin of a Gaussian channel.
+
+    Raises
+    ------
+    WorkspaceError : no such dialect or coupling, or a use of a parameter that HistFactory has no form for.
+    """
+    if dialect not in DIALECTS:
+        raise WorkspaceError(f"dialect: found {dialect!r}; allowed are {', '.join(DIALECTS)}")
+    free = _floating(workspace, floating)
+    export = to_pyhf(workspace, pedestal=pedestal)
+    writer = _Writer(workspace, export, dialect)
+    observations = {item["name"]: item["data"] for item in export.document["observations"]}
+    contents = {item["name"]: item["samples"] for item in export.document["channels"]}
+    distributions = [writer.channel(channel, contents[channel.name]) for channel in workspace.channels]
+    document = {
+        "metadata": {"hs3_version": HS3_VERSION, "packages": [{"name": "nuemstat", "version": __version__}]},
+        "distributions": [*distributions, *writer.constraints()],
+        "functions": list(writer.functions()),
+        "data": [
+            {"name": f"{c.name}_data", "type": "binned", "axes": _axes(c), "contents": observations[c.name]}
+            for c in workspace.channels
+        ],
+        **_analysis(workspace, free),
+        "misc": {"nuemstat": memo(workspace, distributions, dialect=dialect, floating=free, pedestal=pedestal)},
+    }
+    return Hs3Export(document, tuple(_notes(export, free)), workspace)
+
+
+def write_hs3(
+    workspace: Workspace,
+    folder: str | os.PathLike[str],
+    *,
+    dialect: Dialect = "implicit",
+    floating: Sequence[str] | None = None,
+) -> tuple[Path, Path]:
+    """Write ``<name>.hs3.json`` and ``<name>.hs3.notes.md`` (what the file cannot say), and return both paths.
+
+    Raises
+    ------
+    WorkspaceError : as `to_hs3`, or the folder cannot be written.
+    """
+    export = to_hs3(workspace, dialect=dialect, floating=floating)
+    paths = Path(folder) / f"{workspace.name}.hs3.json", Path(folder) / f"{workspace.name}.hs3.notes.md"
+    write_whole(paths[0], json.dumps(export.document, indent=1, allow_nan=False) + "\n")
+    write_whole(paths[1], explanation(export))
+    return paths
+
+
+def explanation(export: Hs3Export) -> str:
+    """The text beside the document."""
+    workspace = export.workspace
+    units = [
+        f"| `{p.name}` | {p.scale:g} {p.unit} | {p.default:g} |"
+        for p in workspace.parameters
+        if p.kind in ("coupling", "free")
+    ]
+    lines = [
+        f"# {workspace.name}.hs3.json",
+        "",
+        f"An HS3 {HS3_VERSION} document (dialect `{export.document['misc']['nuemstat']['dialect']}`) made from "
+        f"{workspace.digest}.",
+        "",
+        "## What the file cannot say",
+        "",
+        *(f"- {note}" for note in export.notes),
+        "",
+        "## Units of 1",
+        "",
+        *(["| parameter | 1 is | default |", "|---|---|---|", *units] if units else ["No free parameters."]),
+        "",
+        "`misc.nuemstat` holds what this package needs to read the file back; other programs may ignore it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Writer:
+    """Turns pyhf's samples and modifiers into HS3's."""
+
+    workspace: Workspace
+    pyhf: PyhfExport
+    dialect: Dialect
+
+    def channel(self, channel: Channel, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A histfactory_dist."""
+        return {
+            "name": channel.name,
+            "type": "histfactory_dist",
+            "axes": _axes(channel),
+            "samples": [written for sample in samples for written in self._samples(channel, sample)],
+        }
+
+    def _samples(self, channel: Channel, sample: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """A sample, and the pedestal taken away again where it needs one."""
+        modifiers = sample["modifiers"]
+        twice = {m["name"] for m in modifiers if m["type"] == "normsys"}
+        twice &= {m["name"] for m in modifiers if m["type"] == "histosys"}
+        pedestal = _pedestal(sample)
+        written = [part for modifier in modifiers for part in self._modifier(channel, modifier, twice, pedestal)]
+        data = {"contents": _raised(sample["data"], pedestal)}
+        for modifier in modifiers:
+            data |= {"errors": modifier["data"]} if modifier["type"] == "staterror" else {}
+        yield {"name": sample["name"], "data": data, "modifiers": written}
+        if pedestal.any():
+            factors = [part for part in written if part["type"] not in ("histosys", "staterror", "shapesys")]
+            below = {"contents": [-value + 0.0 for value in pedestal.tolist()]}
+            yield {"name": sample["name"] + PEDESTAL, "data": below, "modifiers": factors}
+
+    def _modifier(
+        self, channel: Channel, modifier: Mapping[str, Any], twice: set[str], pedestal: FloatArray
+    ) -> list[dict[str, Any]]:
+        kind, name, data = modifier["type"], modifier["name"], modifier["data"]
+        match kind:
+            case "normfactor":
+                return [{"name": name, "parameter": name, "type": kind}]
+            case "normsys":
+                return [
+                    {"name": name, "parameter": name, "type": kind, **self._constraint(name, norm=True), "data": data}
+                ]
+            case "histosys":
+                label = f"{name}__shape" if name in twice else name  # RooFit writes two modifiers of one name as one
+                ends = {end: {"contents": _raised(data[f"{end}_data"], pedestal)} for end in ("hi", "lo")}
+                return [{"name": label, "parameter": name, "type": kind, **self._constraint(name), "data": ends}]
+            case "lumi":
+                carrier = self._norm(self._luminosity(), {"hi": 1.0, "lo": 1.0})
+                return [{"name": "lumi", "parameter": "lumi", "type": "normfactor"}, carrier]
+        parameters = [f"{name}_{i}" for i in range(channel.size)]
+        per_bin: dict[str, Any] = {"name": name, "parameters": parameters, "type": kind}
+        if kind == "shapesys":
+            per_bin |= {"constraint": "Poisson", "data": {"vals": data}}
+        elif kind == "staterror":
+            per_bin |= {"constraint": "Gauss"}
+        return [per_bin]
+
+    def _norm(self, name: str, data: Mapping[str, float]) -> dict[str, Any]:
+        return {"name": name, "parameter": name, "type": "normsys", **self._constraint(name, norm=True), "data": data}
+
+    def _constraint(self, name: str, *, norm: bool = False) -> dict[str, Any]:
+        if self.dialect == "implicit":
+            return {"constraint": "Gauss"}
+        if self.dialect == "named":
+            return {"constraint_name": f"{name}Constraint"}
+        spelled = {"interpolation": {"type": "mult", "in": "poly6", "out": "exp"}} if norm else {}
+        return {"constraint": f"{name}Constraint", **spelled}
+
+    def constraints(self) -> Iterator[dict[str, Any]]:
+        """The constraints as distributions, in the dialects that name them."""
+        if self.dialect == "implicit":
+            return
+        for name in _nuisances(self.workspace):
+            yield {"name": f"{name}Constraint", "type": "gaussian_dist", "x": name, "mean": f"nom_{name}", "sigma": 1.0}
+
+    def functions(self) -> Iterator[dict[str, Any]]:
+        """Powers, parameters that follow others, and the luminosity."""
+        for parameter in self.workspace.parameters:
+            if parameter.kind == "derived" and any(name == parameter.name for name, _ in self.pyhf.ties.values()):
+                terms = "".join(f" + ({c!r})*{name}" for name, c in parameter.terms.items())
+                yield _function(parameter.name, f"({parameter.offset!r}){terms}")
+        for label, (name, power) in self.pyhf.ties.items():
+            if power > 1:  # as pow(): q*q and q**2 are not read everywhere
+                yield _function(label, f"pow({name},{power})")
+        if any(p["name"] == "lumi" for p in self.pyhf.document["measurements"][0]["config"]["parameters"]):
+            definition = self.workspace.parameter(self._luminosity())
+            yield _function("lumi", f"({definition.centre!r}) + ({definition.sigma!r})*{definition.name}")
+
+    def _luminosity(self) -> str:
+        modifiers = (m for c in self.workspace.channels for s in c.samples for m in s.modifiers)
+        return next(m.parameter for m in modifiers if m.type == "lumi")
+
+
+def _pedestal(sample: Mapping[str, Any]) -> FloatArray:
+    """What must be added to a sample for it to stay positive over the range of its nuisances, shape (n_bins,).
+
+    RooFit cuts off at 0 what a histosys makes negative, which interference may well be; samples with factors of
+    single bins are left alone.
+    """
+    contents = np.array(sample["data"])
+    kinds = {modifier["type"] for modifier in sample["modifiers"]}
+    if "histosys" not in kinds or kinds & {"staterror", "shapesys"}:
+        return np.zeros_like(contents)
+    sizes = np.zeros_like(contents)
+    for modifier in sample["modifiers"]:
+        if modifier["type"] == "histosys":
+            ends = np.array([modifier["data"]["hi_data"], modifier["data"]["lo_data"]])
+            sizes += np.abs(ends - contents).max(axis=0)
+    return np.maximum(_NUISANCE_RANGE * sizes - contents, 0.0)
+
+
+def _raised(values: Sequence[float], pedestal: FloatArray) -> list[float]:
+    return (np.array(values) + pedestal).tolist() if pedestal.any() else list(values)
+
+
+def _function(name: str, expression: str) -> dict[str, Any]:
+    return {"name": name, "type": "generic_function", "expression": expression}
+
+
+def _axes(channel: Channel) -> list[dict[str, Any]]:
+    """One axis, named for this channel alone: several are numbered through in C order, as are rotated bins."""
+    if len(channel.axes) == 1 and channel.covariance is None:
+        return [{"name": f"{channel.name}__{channel.axes[0].name}", "edges": list(channel.axes[0].edges)}]
+    return [{"name": f"{channel.name}__bin", "min": 0.0, "max": float(channel.size), "nbins": channel.size}]
+
+
+def _floating(workspace: Workspace, floating: Sequence[str] | None) -> tuple[str, ...]:
+    known = list(workspace.couplings)
+    if floating is None:
+        return tuple(known[:1])
+    for name in floating:
+        if name not in known:
+            raise WorkspaceError(
+                f"{workspace.name}: floating: no coupling {name!r}; it holds {', '.join(known) or 'none'}"
+                f"{suggestion(name, known)}"
+            )
+    return tuple(floating)
+
+
+def _nuisances(workspace: Workspace) -> tuple[str, ...]:
+    return tuple(p.name for p in workspace.parameters if p.kind == "constrained" and p.constraint == "normal")
+
+
+def _analysis(workspace: Workspace, free: Sequence[str]) -> dict[str, Any]:
+    """Likelihood, domain, starting point and analysis."""
+    axes, points = [], []
+    for parameter in workspace.parameters:
+        if parameter.kind == "derived":
+            continue
+        start = 0.0 if parameter.kind == "constrained" else parameter.default
+        reach = _NUISANCE_RANGE if parameter.kind == "constrained" else _COUPLING_RANGE * max(1.0, abs(start))
+        low, high = _bounds(workspace, parameter)
+        axes.append(
+            {"name": parameter.name, "min": -reach if low is None else low, "max": reach if high is None else high}
+        )
+        constant = parameter.kind == "coupling" and parameter.name not in free
+        points.append({"name": parameter.name, "value": start, "const": constant})
+    name = workspace.name
+    return {
+        "likelihoods": [
+            {
+                "name": f"{name}_likelihood",
+                "distributions": [channel.name for channel in workspace.channels],
+                "data": [f"{channel.name}_data" for channel in workspace.channels],
+            }
+        ],
+        "domains": [{"name": "default_domain", "type": "product_domain", "axes": axes}],
+        "parameter_points": [{"name": "default_values", "parameters": points}],
+        "analyses": [
+            {
+                "name": f"{name}_analysis",
+                "likelihood": f"{name}_likelihood",
+                "domains": ["default_domain"],
+                "parameters_of_interest": list(free),
+                "init": "default_values",
+            }
+        ],
+    }
+
+
+def _bounds(workspace: Workspace, parameter: Any) -> Bounds:
+    """Bounds of the document; a transition radius beside its transition charge carries their relative sign."""
+    coupling = COUPLINGS.get(parameter.name)
+    transition = coupling is not None and coupling.even and coupling.kind == "charge_radius"
+    signed = transition and coupling_name("millicharge", *COUPLINGS[parameter.name].flavours) in workspace.couplings
+    return (None, parameter.bounds[1]) if signed else parameter.bounds
+
+
+def _notes(export: PyhfExport, free: Sequence[str]) -> Iterator[str]:
+    """pyhf's notes without those on ties, which this file keeps."""
+    yield (
+        f"{', '.join(free) or 'No coupling'} floats; the other couplings are constant at their default "
+        "(`const` in `default_values`)."
+    )
+    for channel in export.workspace.channels:
+        if len(channel.axes) > 1 and channel.covariance is None:
+            shape = " x ".join(f"{axis.name} ({len(axis.edges) - 1})" for axis in channel.axes)
+            yield f"channel {channel.name}: {shape} bins are numbered through in C order, the last axis fastest."
+    said_here = ("Powers are parameters", "The parameter of interest", "pyhf gives no number")
+    for note in export.notes:
+        if not note.startswith(said_here) and "this, too, is for you to keep" not in note:
+            yield note.replace("in pyhf", "in HistFactory")
+    yield "Where a bin is expected to hold less than nothing there is no number; stay where all bins are positive."
