@@ -63,7 +63,9 @@ class Explanation(AsHtml):
         from nuemstat.stats.results import columns
 
         yields: list[tuple[str, ...]] = [("channel", "process", "monomial", "at default", "at 1")]
-        yields += [(y.channel, y.process, y.monomial or "1", f"{y.at_default:.4g}", f"{y.at_one:.4g}") for y in self.yields]
+        yields += [
+            (y.channel, y.process, y.monomial or "1", f"{y.at_default:.4g}", f"{y.at_one:.4g}") for y in self.yields
+        ]
         sizes: list[tuple[str, ...]] = [("nuisance", "channel", "process", "-1 sigma", "+1 sigma", "largest in a bin")]
         sizes += [
             (s.nuisance, s.channel, s.process, f"{s.down:+.2%}", f"{s.up:+.2%}", f"{s.largest:.2g} errors")
@@ -82,7 +84,8 @@ def explain(workspace: Workspace, *, seconds: float | None = None, peak_megabyte
     seconds, peak_megabytes : what compiling took, passed on.
     """
     defaults = {p.name: float(p.default) for p in workspace.parameters if p.kind in ("coupling", "free")}
-    yields, sizes = [], []
+    yields: list[SampleYield] = []
+    sizes: list[SystematicSize] = []
     for channel in workspace.channels:
         for sample in channel.samples:
             total, factor = float(sum(sample.contents)), _factor(sample, defaults)
@@ -160,8 +163,8 @@ def _errors(channel: Channel) -> FloatArray:
     if channel.errors is not None:
         return np.array(channel.errors)
     if channel.covariance is not None:
-        return np.sqrt(np.array(channel.covariance).diagonal())
-    return np.sqrt(np.maximum(channel.observed, 1.0))
+        return np.asarray(np.sqrt(np.array(channel.covariance).diagonal()))
+    return np.asarray(np.sqrt(np.maximum(channel.observed, 1.0)))
 
 
 def _numbers(workspace: Workspace) -> int:

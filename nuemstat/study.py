@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nuemstat.errors import ModelError, WorkspaceError, suggestion
 from nuemstat.folder import whole_folder
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.combine import combine
 from nuemstat.workspace.document import Workspace, write_whole
 
@@ -74,6 +75,7 @@ def nominal_yields(workspace: Workspace, at: Mapping[str, float] | None = None) 
     """
     for name in at or {}:
         workspace = workspace.substitute(name) if name in UNIVERSAL else workspace
+    workspace = expanded(workspace)
     values: dict[str, float] = {}
     for parameter in workspace.parameters:
         if parameter.kind in ("coupling", "free"):

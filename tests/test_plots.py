@@ -7,7 +7,30 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from nuemstat.plots import COLOURS, TOP, Curve, profile, profile_picture, symbol
+from nuemstat.errors import FitError
+from nuemstat.plots import (
+    COLOURS,
+    TOP,
+    Band,
+    Curve,
+    Pull,
+    bands,
+    bands_picture,
+    contours,
+    contours_picture,
+    correlation,
+    correlation_picture,
+    impacts,
+    impacts_picture,
+    profile,
+    profile_picture,
+    pulls,
+    pulls_of_impacts,
+    pulls_picture,
+    symbol,
+)
+from nuemstat.stats.diagnostics import Component, Contour, Impact, Impacts, Minimum2, Region
+from nuemstat.stats.results import Limit
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 
 
@@ -105,3 +128,137 @@ def test_no_global_state_of_matplotlib(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def contour_result(**more):
+    """Two pieces, one with a hole, at one level; the other level has one that a range cuts."""
+    turn = np.linspace(0, 2 * np.pi, 41)
+    ring = np.stack([np.cos(turn), np.sin(turn)], axis=1) * 1e-32
+    ring[-1] = ring[0]
+    first = Component(3 * ring, (ring[::-1],), True, (2e-32, 0.0), 0.0)
+    pieces = (first, Component(ring + 9e-32, (), True, (9e-32, 9e-32), 1.0))
+    return Contour(
+        workspaces=("toy",), schemes={}, fixed={}, floated=("charge_radius_ee", "charge_radius_mumu"), digest="",
+        couplings=("charge_radius_ee", "charge_radius_mumu"), units=("cm^2", "cm^2"), data="observed",
+        best_fit={"charge_radius_ee": 2e-32, "charge_radius_mumu": 0.0},
+        minima=(Minimum2((2e-32, 0.0), 0.0), Minimum2((9e-32, 9e-32), 1.0)),
+        regions=(Region(0.68, 2.28, pieces), Region(0.9, 4.6, pieces[:1])), q_min=3.0, accuracy=0.0, fits=1, **more,
+    )  # fmt: skip
+
+
+def test_contours_draw_every_piece_and_leave_holes_out():
+    axes = Figure().add_subplot()
+    contours(axes, {"one": contour_result(), "two": contour_result()})
+    filled = [patch for patch in axes.patches if patch.get_alpha() is not None]
+    lines = [patch for patch in axes.patches if patch.get_alpha() is None]
+    assert len(filled) == len(lines) == 2 * 3
+    assert len({patch.get_facecolor() for patch in filled}) == 2
+    assert {patch.get_linestyle() for patch in lines} == {"-", "--"}
+    path = filled[0].get_path()
+    winding = [np.sum(ring[:-1, 0] * ring[1:, 1] - ring[1:, 0] * ring[:-1, 1]) for ring in path.to_polygons()]
+    assert winding[0] > 0 > winding[1]  # a hole runs the other way round, so filling leaves it out
+    low, high = axes.get_xlim()
+    assert low < -3e-32
+    assert high > 10e-32
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["one", "two", "68 %", "90 %", "best fit", "other minima"]
+    marks = [line for line in axes.get_lines() if line.get_marker() == "+"]
+    assert [float(line.get_xdata()[0]) for line in marks] == [2e-32, 2e-32]
+
+
+def impacts_result():
+    rows = tuple(
+        Impact(name, "flux", 1.0, 0.1, "1", pull, 0.9, (-size, 0.8 * size), size)
+        for name, pull, size in (("big", 0.5, 3e-13), ("small", -1.5, 1e-13))
+    )
+    free = Impact("rate", "free", 4.0, 1.0, "1", None, None, (None, None), None)
+    return Impacts(
+        workspaces=("toy",), schemes={}, fixed={}, floated=("millicharge_ee",), digest="", coupling="millicharge_ee",
+        unit="e", cl=0.9, data="observed", best_fit=0.0, error=1e-12, interval=(-1e-12, 1e-12), minos=None,
+        upper_limit=2e-12, impacts=(*rows, free), groups=(), at=None, experiments={}, shared=None,
+        parameters=("millicharge_ee", "big"), correlation=np.array([[1.0, -0.4], [-0.4, 1.0]]), q_min=3.0,
+    )  # fmt: skip
+
+
+def test_impacts_are_bars_and_ticks():
+    axes = Figure().add_subplot()
+    impacts(axes, impacts_result())
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx([-3e-13, -1e-13, 0.0, 2.4e-13, 0.8e-13, 0.0])
+    ticks = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(ticks, [[3e-13, 0], [1e-13, 1], [-3e-13, 0], [-1e-13, 1]])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["big", "small", "rate"]
+    assert axes.yaxis_inverted()  # the largest on top
+    axes = Figure().add_subplot()
+    impacts(axes, impacts_result(), most=1)
+    assert len(axes.patches) == 2
+
+
+def test_pulls_are_points_with_errors():
+    axes = Figure().add_subplot()
+    pulls(axes, [Pull("a", 0.5, 0.9), Pull("b", -3.0, 0.4), Pull("c", 0.1, None)])
+    (container,) = axes.containers
+    np.testing.assert_allclose(np.asarray(container.lines[0].get_xdata(), dtype=float), [0.5, -3.0, 0.1])
+    ends = [segment[:, 0].tolist() for segment in container.lines[2][0].get_segments()]
+    np.testing.assert_allclose(ends, [[-0.4, 1.4], [-3.4, -2.6], [0.1, 0.1]], atol=1e-12)
+    assert axes.get_xlim()[0] < -3.4
+    assert [row.name for row in pulls_of_impacts(impacts_result())] == ["big", "small"]
+
+
+def test_correlations_are_shown_with_their_sign():
+    axes = Figure().add_subplot()
+    matrix = np.array([[1.0, -0.75, np.nan], [-0.75, 1.0, 0.2], [np.nan, 0.2, np.nan]])
+    correlation(axes, ("a", "b", "c"), matrix)
+    image = axes.get_images()[0]
+    assert image.get_clim() == (-1, 1)
+    np.testing.assert_array_equal(np.ma.getmaskarray(image.get_array()), np.isnan(matrix))
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["1", "-.75", "-.75", "1", ".20", ".20"]
+
+
+def test_bands_show_both_ends_and_open_ones():
+    rows = [
+        Band("one", ((-1e-12, 2e-12),), (-1.5e-12, 1.5e-12), ((-2e-12, -1e-12), (1e-12, 2e-12)),
+             ((-3e-12, -0.5e-12), (0.5e-12, 3e-12))),
+        Band("two", ((None, -1e-12), (2e-12, 2.5e-12)), (None, None), (None, None), (None, None)),
+    ]  # fmt: skip
+    axes = Figure().add_subplot()
+    bands(axes, rows, coupling="millicharge_ee", level=0.9)
+    assert len(axes.collections) == 4
+    assert {min(c.get_paths()[0].vertices[:, 0]) for c in axes.collections} == {-3e-12, -2e-12, 1e-12, 0.5e-12}
+    markers = [line.get_marker() for line in axes.get_lines()]
+    assert markers.count("<") == 1
+    assert markers.count("|") == 5
+    low, high = axes.get_xlim()
+    assert low < -3e-12
+    assert high > 3e-12
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+
+
+def test_a_band_comes_from_a_limit_with_its_expectation():
+    found = Limit(
+        workspaces=("toy",), schemes={}, fixed={}, floated=("millicharge_ee",), digest="", coupling="millicharge_ee",
+        unit="e", cl=0.9, method="profile", data="observed", best_fit=0.0, minima=(), intervals=((-1.0, 2.0),),
+        upper_limit=2.0, q_min=0.0, expected={
+            "median": {"lower": -1.5, "upper": 1.5}, "band68": {"lower": [-2.0, -1.0], "upper": [1.0, 2.0]},
+            "band95": {"lower": [None, -0.5], "upper": [0.5, 3.0]}},
+    )  # fmt: skip
+    row = Band.of("toy", found)
+    assert row.median == (-1.5, 1.5)
+    assert row.band68 == ((-2.0, -1.0), (1.0, 2.0))
+    assert row.band95 == ((None, -0.5), (0.5, 3.0))
+    figure = Figure()
+    bands(figure.add_subplot(), [row], coupling="millicharge_ee", level=0.9)
+    figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("ending", [".png", ".pdf", ".svg"])
+def test_every_picture_can_be_written(tmp_path, ending):
+    contours_picture(tmp_path / f"contours{ending}", {"toy": contour_result()})
+    impacts_picture(tmp_path / f"impacts{ending}", impacts_result())
+    pulls_picture(tmp_path / f"pulls{ending}", [])
+    correlation_picture(tmp_path / f"correlation{ending}", ("a",), np.eye(1))
+    bands_picture(tmp_path / f"bands{ending}", [], coupling="millicharge", level=0.9)
+    assert len(list(tmp_path.iterdir())) == 5
+    with pytest.raises(FitError, match=r"found the ending '.txt'; allowed are .png"):
+        pulls_picture(tmp_path / "pulls.txt", [])

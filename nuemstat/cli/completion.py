@@ -44,7 +44,9 @@ def _variants(incomplete: str) -> list[CompletionItem]:
         groups = load_model(head).groups
     except NuemstatError:
         return []
-    return [CompletionItem(front + option) for options in groups.values() for option in options if option.startswith(begun)]
+    return [
+        CompletionItem(front + option) for options in groups.values() for option in options if option.startswith(begun)
+    ]
 
 
 def complete_couplings(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -64,7 +64,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
     on_terminal = (sys.stderr if err else sys.stdout).isatty()
     width = get_terminal_size().columns if on_terminal else 1000
     if width < _NARROW * len(columns):
-        click.echo("\n".join([title, *_records(columns, rows, width)] if title else _records(columns, rows, width)), err=err)
+        click.echo(
+            "\n".join([title, *_records(columns, rows, width)] if title else _records(columns, rows, width)), err=err
+        )
         return
     console = Console(file=StringIO(), width=width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -105,7 +107,14 @@ def progress(total_text: str) -> Iterator[Step]:
         yield say
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}"),
@@ -133,7 +142,7 @@ def share_table(opened: "Sequence[Workspace]") -> None:
 
 
 def open_together(specs: Sequence[str]) -> "Workspace":
-    """The workspace of all `specs`, with progress while they are compiled; says who shares what when they are several."""
+    """The workspace of all `specs`, with progress while they compile; says who shares what when they are several."""
     from functools import partial
 
     from nuemstat.study import resolve

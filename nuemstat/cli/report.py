@@ -15,11 +15,21 @@ _ENTRIES = ("limits.json", "workspaces", "profiles")
 
 
 @click.command("report", short_help="The results as a page with pictures.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for index.html and pictures/.")
-@click.option("--results", type=click.Path(path_type=Path), help="Use these results of `nuemstat limits`; computed anew without it.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for index.html and pictures/."
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Use these results of `nuemstat limits`; computed anew without it.",
+)
 @click.option("--model", "models", multiple=True, metavar="M", help="Only these; all without it.")
 @click.option("--coupling", "couplings", multiple=True, metavar="C", help="Only these; all couplings without it.")
-@click.option("--validation", type=click.Path(dir_okay=False, path_type=Path), help="Comparison written by `nuemstat validate --json`.")
+@click.option(
+    "--validation",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Comparison written by `nuemstat validate --json`.",
+)
 @click.option("--validate", is_flag=True, help="Compute the comparison with published numbers.")
 @click.option("--no-contours", is_flag=True, help="Leave out regions of two couplings and impacts.")
 @click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1), help="[2]")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--toys", type=click.IntRange(min=0), metavar="N", help="Toys; what they are of depends on the method."),
+    click.option("--toys", type=click.IntRange(min=0), metavar="N", help="Toys, of what the method says."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all toys."),
     click.option(
         "--executor",
@@ -29,7 +29,9 @@ _OPTIONS = (
         show_default=True,
         help="Where toys are thrown; the numbers are the same.",
     ),
-    click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes to start; one per core without it."),
+    click.option(
+        "--workers", type=click.IntRange(min=1), metavar="N", help="Processes to start, by default one per core."
+    ),
     click.option("--scheduler", metavar="ADDRESS", help="Running dask scheduler, tcp://HOST:PORT."),
     click.option(
         "--checkpoint",

@@ -82,7 +82,7 @@ def bands(axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float) ->
         wide(axes, float(f"{min(reaches):.1g}"), max(reaches))
     axes.set_xlim(*span)
     axes.set_yticks(range(len(rows)), labels=[row.label for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel(symbol(coupling))
     _legend(axes, level)
 

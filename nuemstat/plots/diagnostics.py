@@ -86,7 +86,6 @@ def impacts(axes: "Axes", result: "Impacts", *, most: int = MOST, names: bool = 
     axes.set_xlabel("shift of " + symbol(result.coupling))
     axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     _name_rows(axes, [row.nuisance for row in rows] if names else [])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def correlation(axes: "Axes", parameters: Sequence[str], matrix: FloatArray) -> None:

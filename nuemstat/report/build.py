@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nuemstat.errors import NuemstatError
+from nuemstat.plots import pulls_of_fit
 from nuemstat.report import content, history, pictures
 from nuemstat.report.content import LimitEntry, Results
 from nuemstat.report.drawing import Picture, render
@@ -58,7 +57,8 @@ def build(
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
     texts = steps.through(render, [(target, picture) for picture in drawn], [f"drew {p.title}" for p in drawn])
-    asimov = {key[1:]: value for key, value in found.items() if key[0] == "asimov" and not isinstance(value, str)}
+    known = [(key, value) for key, value in found.items() if not isinstance(value, str)]
+    asimov = {(key[1], key[2]): value for key, value in known if key[0] == "asimov"}
     remarks = tuple(value for value in found.values() if isinstance(value, str))
     page = Page(results, tuple(zip(drawn, texts, strict=True)), asimov, _fit(found), tuple(validation), remarks)
     return write_page(folder, page)
@@ -91,7 +91,11 @@ def _jobs(results: Results, contours: bool) -> list[_Job]:
     for entry in results.limits:
         if not entry.expected:
             label = f"expected limit on {entry.coupling} of {entry.experiment}"
-            jobs.append(_Job(("asimov", entry.experiment, entry.coupling), label, _asimov, (everything[entry.experiment], entry)))
+            jobs.append(
+                _Job(
+                    ("asimov", entry.experiment, entry.coupling), label, _asimov, (everything[entry.experiment], entry)
+                )
+            )
     if contours:
         from nuemstat.study import sensitive_couplings
 
@@ -149,16 +153,9 @@ def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Pi
 
 
 def _pulls(fit: FitResult, workspace: Workspace) -> list[Picture]:
-    rows = [
-        (name, item.pull, (item.error or 0.0) / workspace.parameter(name).sigma)
-        for name, item in fit.nuisances.items()
-        if item.pull is not None
-    ]
-    if not rows:
-        return []
-    names, values, errors = zip(*rows, strict=True)
+    rows = pulls_of_fit(fit, workspace)
     what = "the joint fit" if len(fit.workspaces) > 1 else workspace.name
-    return [pictures.pulls(names, np.array(values), np.array(errors), what)]
+    return [pictures.pulls(rows, what)] if rows else []
 
 
 def _fit(found: Mapping[tuple[str, ...], Any]) -> FitResult | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 VARIABLES: Final = {
     JOINT_COLOUR.lower(): "ink",
     "#ffffff": "paper",
+    "#d0d0d0": "band1",
+    "#ebebeb": "band2",
     **{colour.lower(): f"c{number}" for number, colour in enumerate(COLOURS)},
 }
 """Colours of the files -> variables of the page's style sheet, which has them once for light and once for dark."""
@@ -23,6 +25,8 @@ VARIABLES: Final = {
 DARK: Final = {
     JOINT_COLOUR.lower(): "#e8e8e8",
     "#ffffff": "#15181c",
+    "#d0d0d0": "#3a4149",
+    "#ebebeb": "#262c32",
     **dict(
         zip(
             (colour.lower() for colour in COLOURS),

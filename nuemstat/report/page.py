@@ -72,10 +72,10 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
         ("limits", "Limits", [
             paragraph("Observed: the whole set below the threshold. Expected: what data without new physics would give "
                       "(Asimov data, or median and band of toys where the results have them). Published: the number "
-                      "from the same data, often with other systematics; the section on validation compares like with like."),
+                      "from the same data, often with other systematics; see Validation for like with like."),
             tables.limits(results, page.asimov, history.of_the_same_data())]),
         ("profiles", "Profiles", [
-            paragraph("Twice the log-likelihood above its minimum, all nuisances fitted; the joint fit is the thick line."),
+            paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),
             _figures(by_kind["profile"])]),
         ("history", "History", [
             paragraph("Largest absolute value allowed, by year. Open symbols are numbers from memory that were not "
@@ -91,7 +91,10 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
     found.append(("fit", joint.capitalize(), _fit_parts(page, by_kind)))
     if len(results.members) > 1:
         found.append(("shared", "Shared nuisances", [tables.shared(results.members)]))
-    found += [("validation", "Validation", _validation(page)), ("provenance", "Provenance", [tables.provenance(results.members)])]
+    found += [
+        ("validation", "Validation", _validation(page)),
+        ("provenance", "Provenance", [tables.provenance(results.members)]),
+    ]
     return found
 
 
@@ -129,7 +132,8 @@ def _figures(drawn: Iterable[Drawn]) -> str:
     figures = []
     for picture, text in drawn:
         links = ", ".join(
-            f'<a href="pictures/{picture.name}{ending}">{label}<span class="hidden"> of {escape(picture.title)}</span></a>'
+            f'<a href="pictures/{picture.name}{ending}">{label}<span class="hidden"> of '
+            f"{escape(picture.title)}</span></a>"
             for label, ending in (("SVG", ".svg"), ("dark SVG", "-dark.svg"), ("PNG", ".png"), ("data (CSV)", ".csv"))
         )
         caption = f"<figcaption>{escape(picture.title)}: {links}</figcaption>"
@@ -151,7 +155,8 @@ def _pickers(results: Results) -> str:
 
 
 def _choice(what: str, name: str, swatch: str) -> str:
-    return f'<label class="choice"><input type="checkbox" checked data-pick="{what}" value="{escape(name)}">{swatch} {escape(name)}</label>'
+    box = f'<input type="checkbox" checked data-pick="{what}" value="{escape(name)}">'
+    return f'<label class="choice">{box}{swatch} {escape(name)}</label>'
 
 
 def _swatch(name: str, chosen: Mapping[str, Any]) -> str:

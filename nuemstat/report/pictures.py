@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from nuemstat import plots
-from nuemstat.polynomial import FloatArray
+from nuemstat.plots.diagnostics import MOST
 from nuemstat.report.content import Results
 from nuemstat.report.drawing import Picture
 from nuemstat.report.history import Published
@@ -139,8 +139,8 @@ def _draw_history(rows: Sequence[Published], coupling: str, figure: "Figure") ->
             linestyle="none",
             gid=f"tip:{row.experiment} {row.year}, {row.flavour}, {row.size:.3g} {row.unit}",
         )
-    for row in _records(rows):
-        axes.annotate(row.experiment, (row.year, row.size), xytext=(4, 3), textcoords="offset points", fontsize=6.5)
+    for row in _apart(_records(rows), rows):
+        axes.annotate(row.experiment, (row.year, row.size), xytext=(4, 4), textcoords="offset points", fontsize=6.5)
     _history_legend(axes, rows)
     axes.set_xlabel("year")
     axes.set_ylabel(f"limit on |{plots.symbol(coupling).replace('$  [', '$|  [')}")
@@ -159,7 +159,9 @@ def _history_legend(axes: "Axes", rows: Sequence[Published]) -> None:
     for name in flavours:
         colour = plots.COLOURS[_FLAVOURS[name]].lower()
         handles.append(Line2D([], [], color=colour, linewidth=5, label=f"flavour {name}"))
-    axes.legend(handles=handles, frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    axes.legend(
+        handles=handles, frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
+    )
 
 
 def _records(rows: Sequence[Published]) -> list[Published]:
@@ -173,12 +175,24 @@ def _records(rows: Sequence[Published]) -> list[Published]:
     return found
 
 
+def _apart(chosen: Sequence[Published], rows: Sequence[Published]) -> list[Published]:
+    """Those whose names can be written without covering each other; the wide axes are measured by all rows."""
+    years = max(row.year for row in rows) - min(row.year for row in rows) or 1
+    decades = np.log10(max(row.size for row in rows) / min(row.size for row in rows)) or 1.0
+    kept: list[Published] = []
+    for row in chosen:
+        beside = [r for r in kept if abs(r.year - row.year) < 0.24 * years]
+        if all(abs(np.log10(r.size / row.size)) > 0.045 * decades for r in beside):
+            kept.append(row)
+    return kept
+
+
 def spectra(found: Sequence[Spectrum]) -> list[Picture]:
     """Data, best fit and processes of every channel, and the best fits with couplings at their limits."""
     pictures = []
     for spectrum in found:
         columns = {"observed": spectrum.observed, "error": spectrum.errors, "best_fit": spectrum.total}
-        columns |= spectrum.processes | {f"{name}_at_limit": v for name, v in spectrum.at_limit.items()}
+        columns |= dict(spectrum.processes) | {f"{name}_at_limit": v for name, v in spectrum.at_limit.items()}
         table = np.column_stack([spectrum.edges[:-1], spectrum.edges[1:], *columns.values()])
         unit = spectrum.unit
         header = (f"low [{unit}]", f"high [{unit}]", *columns)
@@ -239,40 +253,29 @@ def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
         axes.set_ylim(1.05 * low, 1.15 * max(top, float(spectrum.total.max())))
 
 
-def pulls(names: Sequence[str], values: FloatArray, errors: FloatArray, what: str) -> Picture:
+def pulls(rows: Sequence[plots.Pull], what: str) -> Picture:
     """Pulls of the nuisances with their errors, in sigma of the constraints."""
-    rows = [f"{name},{value:.6g},{error:.6g}" for name, value, error in zip(names, values, errors, strict=True)]
-    worst = int(np.argmax(np.abs(values)))
+    cells = [f"{r.name},{r.pull:.6g},{'' if r.constraint is None else format(r.constraint, '.6g')}" for r in rows]
+    worst = max(rows, key=lambda row: abs(row.pull))
     return Picture(
         name="pulls",
         title=f"Pulls of {what}",
-        alt=f"{len(names)} nuisances, best fit minus centre in units of the constraint, with errors; "
-        f"the largest is {values[worst]:+.2f} for {names[worst]}. The table of pulls has them all.",
-        csv=_csv(f"pulls of {what}, in sigma of the constraint", ("nuisance", "pull", "error"), rows),
-        draw=partial(_draw_pulls, names, values, errors),
-        size=(6.4, 0.9 + 0.21 * len(names)),
+        alt=f"{len(rows)} nuisances, best fit minus centre in units of the constraint, with errors; "
+        f"the largest is {worst.pull:+.2f} for {worst.name}. The table of pulls has them all.",
+        csv=_csv(f"pulls of {what}, in sigma of the constraint", ("nuisance", "pull", "error"), cells),
+        draw=partial(_draw, plots.pulls, rows),
+        size=(5.6, 0.9 + 0.21 * len(rows)),
     )
 
 
-def _draw_pulls(names: Sequence[str], values: FloatArray, errors: FloatArray, figure: "Figure") -> None:
-    axes = figure.add_subplot()
-    places = np.arange(len(names))
-    axes.axvspan(-1, 1, color=GREY, alpha=0.18, linewidth=0)
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.errorbar(values, places, xerr=errors, fmt="o", color=plots.COLOURS[0].lower(), markersize=4, elinewidth=1.2)
-    axes.set_yticks(places, names, fontsize=8)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    reach = max(2.0, float((np.abs(values) + errors).max()) * 1.05)
-    axes.set_xlim(-reach, reach)
-    axes.set_xlabel("(best fit - centre) / sigma")
+def _draw(function: Any, data: Any, figure: "Figure") -> None:
+    function(figure.add_subplot(), data)
 
 
-def impacts(found: Any, most: int = 25) -> Picture:
+def impacts(found: Any) -> Picture:
     """What one error of each nuisance does to a coupling, the largest on top."""
-    kept = [item for item in found.impacts if item.size > 0][:most]
-    down = np.array([item.refit[0] or 0.0 for item in kept])
-    up = np.array([item.refit[1] or 0.0 for item in kept])
-    rows = [f"{i.nuisance},{i.group},{d:.6g},{u:.6g}" for i, d, u in zip(kept, down, up, strict=True)]
+    kept = found.impacts[:MOST]
+    rows = [f"{i.nuisance},{i.group}," + ",".join("" if v is None else f"{v:.6g}" for v in i.refit) for i in kept]
     first = kept[0].nuisance if kept else "none"
     return Picture(
         name=f"impacts-{found.coupling}",
@@ -284,22 +287,9 @@ def impacts(found: Any, most: int = 25) -> Picture:
             ("nuisance", "group", f"below [{found.unit}]", f"above [{found.unit}]"),
             rows,
         ),
-        draw=partial(_draw_impacts, [item.nuisance for item in kept], down, up, f"shift of {plots.symbol(found.coupling)}"),
-        size=(6.4, 1.2 + 0.21 * max(len(kept), 2)),
+        draw=partial(_draw, plots.impacts, found),
+        size=(5.6, 1.3 + 0.21 * max(len(kept), 3)),
     )
-
-
-def _draw_impacts(names: Sequence[str], down: FloatArray, up: FloatArray, label: str, figure: "Figure") -> None:
-    axes = figure.add_subplot()
-    places = np.arange(len(names))
-    axes.barh(places - 0.2, down, height=0.38, color=plots.COLOURS[0].lower(), label="one error below")
-    axes.barh(places + 0.2, up, height=0.38, color=plots.COLOURS[1].lower(), hatch="///",
-              edgecolor="#ffffff", linewidth=0, label="one error above")  # fmt: skip
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.set_yticks(places, names, fontsize=8)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel(label)
-    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def contour(found: Any, who: str) -> Picture:
@@ -321,25 +311,10 @@ def contour(found: Any, who: str) -> Picture:
             ("level", "piece", "line", f"{a} [{found.units[0]}]", f"{b} [{found.units[1]}]"),
             rows,
         ),
-        draw=partial(_draw_contour, found),
+        draw=partial(_draw, plots.contours, {who: found}),
+        size=(4.6, 4.2),
         experiment=who,
     )
-
-
-def _draw_contour(found: Any, figure: "Figure") -> None:
-    axes = figure.add_subplot()
-    for i, region in enumerate(found.regions):
-        label: str | None = f"{100 * region.cl:g} %"
-        for piece in region.components:
-            for points in (piece.outline, *piece.holes):
-                axes.plot(*points.T, color=plots.COLOURS[i].lower(), linestyle=DASHES[i], linewidth=1.8, label=label)
-                label = None
-    best = [found.best_fit[name] for name in found.couplings]
-    axes.plot(*[[value] for value in best], marker="+", markersize=10, color=plots.JOINT_COLOUR, linestyle="none",
-              label="best fit")  # fmt: skip
-    axes.set_xlabel(plots.symbol(found.couplings[0]))
-    axes.set_ylabel(plots.symbol(found.couplings[1]))
-    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
 
 
 def _csv(title: str, header: Sequence[str], rows: Sequence[str]) -> str:

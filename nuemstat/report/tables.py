@@ -78,7 +78,10 @@ def history(published: Sequence[Published]) -> str:
                 cell(row.year, row.year),
                 cell(row.coupling),
                 cell(row.flavour),
-                cell(f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]", row.size),
+                cell(
+                    f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]",
+                    row.size,
+                ),
                 cell(row.unit),
                 cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
                 cell(row.kind),
@@ -89,7 +92,19 @@ def history(published: Sequence[Published]) -> str:
         )
         for row in published
     ]
-    columns = ("experiment", "year", "coupling", "flavour", "limit", "unit", "level", "kind", "status", "source", "note")
+    columns = (
+        "experiment",
+        "year",
+        "coupling",
+        "flavour",
+        "limit",
+        "unit",
+        "level",
+        "kind",
+        "status",
+        "source",
+        "note",
+    )
     return html.table("Published limits by year", columns, rows, identity="history-table")
 
 

@@ -102,7 +102,9 @@ def _evaluated(
     toys = list(wishes)
     points = np.array([wish.x for wish in wishes.values()])
     seen = np.array([wish.seen for wish in wishes.values()], dtype=bool)
-    yield from zip(toys, likelihood.with_data(counts[toys], centres[toys]).evaluate_many(points, seen), strict=True)
+    lift = np.array([wish.lift for wish in wishes.values()])
+    together = likelihood.with_data(counts[toys], centres[toys])
+    yield from zip(toys, together.evaluate_many(points, seen, lift), strict=True)
 
 
 def _advanced(

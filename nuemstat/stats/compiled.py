@@ -4,8 +4,8 @@ numba needs some ten seconds to compile, once for each machine, so nothing is co
 
     python -m nuemstat.stats.compiled
 
-has filled numba's cache, likelihoods use the numpy kernel; afterwards they load the compiled one. Toys always use
-the numpy kernel, so that their results do not hang on what is installed where.
+has filled numba's cache, likelihoods use the numpy kernel; afterwards large ones load the compiled one, which takes
+about a second. Toys always use the numpy kernel, so that their results do not hang on what is installed where.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
-from nuemstat.stats.kernels import ChannelKernel, IndexArray
+from nuemstat.stats.channel_kernels import ChannelKernel, IndexArray
 
 LARGEST_LOGS = 4_000_000
 """Numbers of log ratios over the axes of all nuisances together; what is larger stays with the numpy kernel."""

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from nuemstat.polynomial import FloatArray
-from nuemstat.stats.kernels import IndexArray
+from nuemstat.stats.channel_kernels import IndexArray
 
 njit = partial(numba.njit, cache=True, fastmath={"reassoc", "contract"})
 """Sums may be vectorised; NaN and infinity keep their meaning."""
@@ -63,9 +63,11 @@ def others(row: int, k: int, values: FloatArray, factors: IndexArray) -> float: 
 
 
 @njit()
-def sums(slope: FloatArray, ratio: FloatArray, contents: FloatArray, sample: IndexArray) -> tuple[FloatArray, FloatArray]:  # pragma: no cover
+def sums(
+    slope: FloatArray, ratio: FloatArray, contents: FloatArray, sample: IndexArray
+) -> tuple[FloatArray, FloatArray]:  # pragma: no cover
     """Templates times slope, summed over inner bins for shaped rows (n_points, n_shaped, n_outer), and over all bins
-    (n_points, n_rows)."""  # fmt: skip
+    (n_points, n_rows)."""
     rows, outer, inner = contents.shape
     spread = np.zeros((slope.shape[0], sample.size, outer))
     each = np.zeros((slope.shape[0], rows))
@@ -239,15 +241,23 @@ def curvature(
                     for j in range(nuisances.size):
                         result[t, first, nuisances[j]] += rest * slope * moments[j]
                         result[t, nuisances[j], first] += rest * slope * moments[j]
-        for j in range(nuisances.size):
-            for k in range(j + 1):
-                total, straight = 0.0, 0.0
-                for s in range(counts.shape[0]):
-                    for u in range(counts.shape[1]):
-                        total += counts[s, u] * change[t, j, s, u] * change[t, k, s, u]
-                        if k == j:
-                            straight += counts[s, u] * bent[t, j, s, u]
-                result[t, nuisances[j], nuisances[k]] += total + straight
-                if k != j:
-                    result[t, nuisances[k], nuisances[j]] += total
+        _between_nuisances(result[t], nuisances, counts, change[t], bent[t])
     return result
+
+
+@njit()
+def _between_nuisances(
+    target: FloatArray, nuisances: IndexArray, counts: FloatArray, change: FloatArray, bent: FloatArray
+) -> None:  # pragma: no cover
+    """Second derivatives by the nuisances of ratios, from the sums of every sample (n_samples, n_outer)."""
+    for j in range(nuisances.size):
+        for k in range(j + 1):
+            total, straight = 0.0, 0.0
+            for s in range(counts.shape[0]):
+                for u in range(counts.shape[1]):
+                    total += counts[s, u] * change[j, s, u] * change[k, s, u]
+                    if k == j:
+                        straight += counts[s, u] * bent[j, s, u]
+            target[nuisances[j], nuisances[k]] += total + straight
+            if k != j:
+                target[nuisances[k], nuisances[j]] += total

@@ -27,12 +27,14 @@ from nuemstat.workspace.document import Workspace
 Lines = tuple[list[FloatArray], list[npt.NDArray[np.uint32]]]
 Cells = npt.NDArray[np.intp]
 LEVELS = (0.68, 0.90, 0.95)
-_ACCURACY = 0.02
+_ACCURACY = 0.04
 """In 2 NLL: how well the sheet has to predict a fit in the middle of a cell that a line crosses."""
 _ROUNDS = 4
 """How often the grid is refined."""
 _DRAWN = 6
 """Steps of the drawn lines to a cell."""
+_MOST = 300
+"""Drawn steps along a coupling, where the grid is that fine."""
 _CHECKS = 8
 """Fits along each line that check it."""
 
@@ -193,7 +195,7 @@ def _crossed(sheet: Sheet, levels: Sequence[float], top: float) -> Cells:
 
 def _components(plan: Survey, sheet: Sheet, level: float, scales: FloatArray) -> tuple[tuple[Component, ...], float]:
     """The pieces below a level in physical units, and how far 2 NLL is off the level on their lines."""
-    xs, ys = finer(sheet.xs, _DRAWN), finer(sheet.ys, _DRAWN)
+    xs, ys = (finer(lines, int(np.clip(_MOST // lines.size, 2, _DRAWN))) for lines in (sheet.xs, sheet.ys))
     fine = sheet.on_grid(xs, ys)
     pieces, missed = [], 0.0
     for rings in _outlines(xs, ys, fine, level):
@@ -227,8 +229,12 @@ def _lowest(rings: Sequence[FloatArray], xs: FloatArray, ys: FloatArray, fine: F
     grid = np.array([(xs[a], ys[b]) for a in i for b in j]).reshape(-1, 2)
     heights = fine[np.ix_(i, j)].ravel()
     order = np.argsort(heights)
-    inside = _inside(rings, grid[order])
-    return _pair(grid[order][inside][0]) if inside.any() else _pair(rings[0].mean(axis=0))
+    for first in range(0, order.size, 20):  # the lowest ones are inside, save where another piece is lower
+        some = grid[order[first : first + 20]]
+        inside = _inside(rings, some)
+        if inside.any():
+            return _pair(some[inside][0])
+    return _pair(rings[0].mean(axis=0))
 
 
 def _inside(rings: Sequence[FloatArray], points: FloatArray) -> FloatArray:

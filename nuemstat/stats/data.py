@@ -17,6 +17,9 @@ from nuemstat.workspace.document import Workspace
 FLOOR = 1e-9
 """Expected counts of a Poisson bin below which 2 NLL is continued by a barrier; above it nothing is changed."""
 
+EDGE = 1e-2
+"""Expected counts below which an empty bin may have been pushed there by interference."""
+
 
 def to_workspace(workspace: Workspace, values: Mapping[str, float]) -> dict[str, float]:
     """Physical values (mu_B, e, cm^2, a nuisance's own unit) as the numbers that the workspace holds.
@@ -90,7 +93,7 @@ def observed(workspace: Workspace, data: str, fixed: Mapping[str, float]) -> Flo
     constants = {p.name: default(p) for p in workspace.parameters if p.kind != "derived"}
     constants |= {**fixed, **to_workspace(workspace, values)}
     kernel = Kernel(workspace, constants)
-    expected = kernel.expected(kernel.states(np.zeros((1, 0))))[0]
+    expected: FloatArray = kernel.expected(kernel.states(np.zeros((1, 0))))[0]
     for channel in workspace.channels:
         counts = expected[kernel.slices[channel.name]]
         if channel.statistic == "poisson" and counts.min() < 0:
@@ -137,6 +140,17 @@ class Data:
     def without(self, bins: npt.NDArray[np.intp]) -> "Data":
         """The same data with some Poisson bins left out of every sum."""
         return replace(self, poisson=np.setdiff1d(self.poisson, bins))
+
+    def lifted(self, counts: FloatArray) -> "Data":
+        """Data of as many points as `counts` has, whose empty Poisson bins hold so many counts."""
+        observed = np.array(np.broadcast_to(self.observed, (len(counts), self.observed.shape[-1])))
+        observed[:, self.poisson] = np.maximum(observed[:, self.poisson], counts[:, None])
+        return self.replaced(observed)
+
+    def at_edge(self, expected: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether an empty Poisson bin is expected to hold less than a hundredth of a count, shape (...)."""
+        low = (self._counted(expected) < EDGE) & (self._counted(self.observed) == 0)
+        return np.asarray(low.any(axis=-1))
 
     @property
     def n_bins(self) -> int:
@@ -245,7 +259,7 @@ def _guarded_deviance(observed: FloatArray, expected: FloatArray) -> FloatArray:
     depth = (safe - expected) / FLOOR
     wall = np.where(depth < 1, depth**3, 3 * depth * (depth - 1) + 1)
     slope = 2 * (FLOOR - observed)
-    return _deviance(observed, safe) + (wall - slope * depth + observed * depth**2).sum(axis=-1)
+    return np.asarray(_deviance(observed, safe) + (wall - slope * depth + observed * depth**2).sum(axis=-1))
 
 
 def _guarded_weights(observed: FloatArray, expected: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -22,8 +22,9 @@ class Minimum2:
 class Component:
     """One connected piece of a confidence region.
 
-    outline : closed line, the last point the first one again, shape (n, 2); where a coupling ends at a bound,
-    the line runs along it; holes : closed lines inside; closed : False where the range cuts the piece;
+    outline : closed line, the last point the first one again, counterclockwise, shape (n, 2); where a coupling ends
+    at a bound, the line runs along it; holes : closed lines inside, clockwise;
+    closed : False where the range cuts the piece;
     lowest : place of its lowest point, and q : 2 NLL there above the global minimum.
     """
 

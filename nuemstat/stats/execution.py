@@ -4,9 +4,11 @@ A task is a few hundred toys with seeds of their own, so it does not matter who 
 every task needs (the workspace) travels beside it as bytes, which each worker opens once.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from nuemstat.errors import FitError
 from nuemstat.stats.checkpoint import Checkpoint, Outcome
@@ -49,9 +52,7 @@ class Plan:
         if self.seed < 0:
             raise FitError(f"seed: found {self.seed}; 0 or more is allowed")
         if self.executor is not None and not isinstance(self.executor, Executor):
-            raise FitError(
-                f"executor: found {type(self.executor).__name__}; a concurrent.futures.Executor is allowed"
-            )
+            raise FitError(f"executor: found {type(self.executor).__name__}; a concurrent.futures.Executor is allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +236,13 @@ def _dask(scheduler: str | None, count: int) -> Iterator[Executor]:
     dask: Any = distributed  # its functions are not typed
     where = scheduler or "on this machine"
     try:
+        if scheduler is not None:
+            _knock(scheduler)
         if scheduler is None:
             cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
         client = dask.Client(scheduler or cluster, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
+        gc.collect()  # a client that failed must not be collected while another one starts: both would wait for ever
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise FitError(
             f"dask scheduler {where}: it cannot be reached ({reason}); `dask scheduler` starts one, tcp://HOST:8786"
@@ -249,3 +253,12 @@ def _dask(scheduler: str | None, count: int) -> Iterator[Executor]:
         client.close()
         if scheduler is None:
             cluster.close()
+
+
+def _knock(address: str) -> None:
+    """An OSError or ValueError unless something listens at the address, without starting any of dask's threads."""
+    parts = urlsplit(address)
+    if parts.hostname is None or parts.port is None:
+        raise ValueError("it is no tcp://HOST:PORT")
+    if parts.scheme in ("tcp", "tls"):
+        socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()

@@ -278,14 +278,10 @@ class _Ratios:
         for value in sorted(self._asked):
             ratio, error = self.cls(value)
             toys = sum(self._tails[kind, value].toys for kind in ("signal", "background"))
-            found.append(
-                Tested(value=value * scale, q=self.one_sided.q(value), cls=ratio, error=error, toys=toys)
-            )
+            found.append(Tested(value=value * scale, q=self.one_sided.q(value), cls=ratio, error=error, toys=toys))
         return tuple(found)
 
 
 def _deviations(ratio: float) -> float:
     """A CLs as standard deviations."""
     return float(norm.isf(min(max(ratio, 1e-12), 1 - 1e-6)))
-
-

@@ -18,7 +18,7 @@ from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
 from nuemstat.stats.results import End
 from nuemstat.stats.shares import shares_between
-from nuemstat.stats.starts import starts
+from nuemstat.stats.starts import reach, starts
 from nuemstat.workspace.document import Workspace
 
 Piece = tuple[End, End]
@@ -49,8 +49,9 @@ def impacts(
     likelihood, (scale, unit) = problem.likelihood, problem.scale(coupling)
     best = global_minimum(likelihood, starts(likelihood, floating(problem)))
     likelihood.expected(best.x)
-    covariance = covariance_of(likelihood, best, information)
     index = likelihood.index(coupling)
+    best = _at_bound(likelihood, best, index)
+    covariance = covariance_of(likelihood, best, information)
     centre = float(best.x[index]) * scale
     rows = _impacts(likelihood, best, index, covariance, scale)
     groups, whole, ends = _groups(problem, best, rows, cl, covariance)
@@ -87,7 +88,8 @@ def _warnings(rows: Sequence[Impact], problem: Problem, number: float, index: in
     failed = [row.nuisance for row in rows if None in row.refit]
     found = [f"{len(failed)} refits did not converge, of {', '.join(failed[:3])}"] if failed else []
     if number in problem.likelihood.bounds[index]:
-        found.append(f"{problem.couplings[0]} is at its bound: single nuisances do not move it; see the groups' limits")
+        name = problem.couplings[0]
+        found.append(f"{name} is at its bound: nuisances move it to one side only; see the groups' limits")
     return found
 
 
@@ -124,12 +126,33 @@ def _impacts(
 
 
 def _shift(likelihood: Likelihood, best: Solution, index: int, j: int, step: float, scale: float) -> float | None:
-    """How far the coupling moves with nuisance j held a step away; None where the fit fails."""
+    """How far the coupling moves with nuisance j held a step away; None where the fit fails.
+
+    A coupling at its bound, where it may be stationary, is also tried from inside.
+    """
     x = best.x.copy()
     x[j] = np.clip(x[j] + step, *likelihood.bounds[j])
     held = np.arange(x.size) == j
     found = minimise(likelihood, x, held=held)
+    if best.x[index] in likelihood.bounds[index]:
+        size = 0.5 * reach(likelihood, likelihood.parameters[index]).size
+        x[index] += size if best.x[index] == likelihood.bounds[index, 0] else -size
+        other = minimise(likelihood, x, held=held)
+        found = min(found, other, key=lambda solution: (not solution.converged, solution.value))
     return float(found.x[index] - best.x[index]) * scale if found.converged else None
+
+
+def _at_bound(likelihood: Likelihood, best: Solution, index: int) -> Solution:
+    """The best fit, with the coupling at its bound where that is no worse: a stationary bound is only approached."""
+    held = np.arange(best.x.size) == index
+    for bound in likelihood.bounds[index]:
+        if np.isfinite(bound):
+            x = best.x.copy()
+            x[index] = bound
+            there = minimise(likelihood, x, held=held)
+            if there.converged and there.value <= best.value + 1e-8:
+                return there
+    return best
 
 
 def _groups(

@@ -17,8 +17,9 @@ from nuemstat.vocabulary import COUPLINGS, coupling_name
 from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
 
-
 KernelName = Literal["auto", "numpy", "compiled"]
+WORTHWHILE = 50_000
+"""Rows x bins from which `auto` takes the compiled kernel: numba needs a second to load."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +28,8 @@ class Evaluation:
 
     fisher : expected information, shape (n_parameters, n_parameters);
     seen : observed information without second derivatives of the counts, or the expected one if not asked for;
-    curvature : what these add, so that 2 seen + curvature is the Hessian of 2 NLL.
+    curvature : what these add, so that 2 seen + curvature is the Hessian of 2 NLL;
+    at_edge : whether an empty Poisson bin is expected to hold less than a hundredth of a count.
     """
 
     x: FloatArray
@@ -36,6 +38,7 @@ class Evaluation:
     fisher: FloatArray
     seen: FloatArray
     curvature: FloatArray
+    at_edge: bool
 
 
 class Likelihood:
@@ -62,7 +65,8 @@ class Likelihood:
         """Compile a workspace; `fixed` holds parameters at numbers in workspace units.
 
         data : observed, asimov, or asimov:NAME=VALUE with a physical value;
-        kernel : numpy, compiled (which may compile first), or auto: compiled if that is there without waiting.
+        kernel : numpy, compiled (which may compile first), or auto: compiled if that is there without
+            compiling, and the workspace is large.
 
         Raises
         ------
@@ -114,15 +118,22 @@ class Likelihood:
         value, gradient, fisher, _ = self._first_order(x[None])
         return float(value[0]), gradient[0], fisher[0]
 
-    def evaluate(self, x: FloatArray, *, seen: bool = False) -> Evaluation:
-        """Everything of first order at one place, and what second order needs; with the observed information, or not."""
-        return self.evaluate_many(x[None], np.array([seen]))[0]
+    def evaluate(self, x: FloatArray, *, seen: bool = False, lift: float = 0.0) -> Evaluation:
+        """Value and derivatives at one place; with the observed information if `seen`.
 
-    def evaluate_many(self, points: FloatArray, seen: npt.NDArray[np.bool_]) -> list[Evaluation]:
+        lift : empty Poisson bins are taken to hold as many counts.
+        """
+        return self.evaluate_many(x[None], np.array([seen]), np.array([lift]))[0]
+
+    def evaluate_many(self, points: FloatArray, seen: npt.NDArray[np.bool_], lift: FloatArray) -> list[Evaluation]:
         """The same at many places, shape (n_points, n_parameters), each with its own data where `with_data` had many.
 
         What is found at one place does not depend on the others, to the last bit.
         """
+        if lift.any():
+            other = copy(self)
+            other.terms = self.terms.lifted(lift)
+            return other.evaluate_many(points, seen, np.zeros(len(lift)))
         value, gradient, fisher, (states, jacobians, expected, slope, weight) = self._first_order(points)
         observed = fisher.copy() if seen.any() else fisher
         if seen.any():
@@ -131,7 +142,8 @@ class Likelihood:
             weight = own.seen(expected[rows], weight[rows])
             observed[rows] = self._information(weight, [jacobian[rows] for jacobian in jacobians])
         curvature = self._kernel.curvature(states, slope)
-        fields = zip(points, value, gradient, fisher, observed, curvature, strict=True)
+        edge = self.terms.at_edge(expected)
+        fields = zip(points, value, gradient, fisher, observed, curvature, edge, strict=True)
         return [Evaluation(x, float(v), *rest) for x, v, *rest in fields]
 
     def _first_order(self, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, tuple[Any, ...]]:
@@ -152,7 +164,7 @@ class Likelihood:
 
     def counts(self, x: FloatArray) -> FloatArray:
         """Expected counts of all bins, channel after channel, unchecked."""
-        return self._kernel.expected(self._kernel.states(x[None]))[0]
+        return np.asarray(self._kernel.expected(self._kernel.states(x[None]))[0])
 
     def value_at(self, counts: FloatArray) -> float:
         """2 NLL of given expected counts, shape as `counts`, without constraints."""
@@ -301,6 +313,9 @@ class Likelihood:
 
 def _run(kernel: Kernel, name: KernelName) -> Kernel:
     """The kernel with the engines of that name."""
-    if name == "numpy" or (name == "auto" and not is_ready()):
+    if name == "auto":
+        size = sum(channel.contents.size for channel in kernel.channels)
+        name = "compiled" if size >= WORTHWHILE and is_ready() else "numpy"
+    if name == "numpy":
         return kernel.run_by(kernel.channels)
     return kernel.run_by([CompiledChannel(c) if CompiledChannel.suits(c) else c for c in kernel.channels])

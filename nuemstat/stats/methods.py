@@ -128,9 +128,7 @@ def _expected(question: Question, belt: Belt | None) -> Mapping[str, Any]:
         setup = replace(setup, belt=curve)
     toys = EXPECTED_TOYS if question.plan.toys is None or belt is not None else question.plan.toys
     runner = question.runner(throw_sets, setup)
-    return expected_sets(
-        problem, truth, cl=question.cl, runner=runner, toys=toys, belt=curve, scale=question.scale
-    )
+    return expected_sets(problem, truth, cl=question.cl, runner=runner, toys=toys, belt=curve, scale=question.scale)
 
 
 def _along(question: Question) -> list[float]:
@@ -145,4 +143,3 @@ def _errors(question: Question, pieces: Sequence[Piece]) -> dict[str, Any]:
     """Errors of the ends from toys, physical units."""
     scale = question.scale
     return {"errors": tuple((piece.low_error * scale, piece.high_error * scale) for piece in pieces)}
-

@@ -82,7 +82,8 @@ def verified(likelihood: Likelihood, solution: Solution, point: FloatArray) -> S
 
     Raises
     ------
-    FitError : they differ by more than `AGREEMENT` in 2 NLL although one of them is not at a minimum.
+    FitError : they differ by more than `AGREEMENT` in 2 NLL although one of them is not at a minimum, or a bin is
+    expected to hold no counts there.
     """
     x, value = migrad(likelihood, point)
     if abs(value - solution.value) <= AGREEMENT:
@@ -93,6 +94,7 @@ def verified(likelihood: Likelihood, solution: Solution, point: FloatArray) -> S
     _, again = migrad(likelihood, solution.x)
     if abs(again - solution.value) <= AGREEMENT and abs(polished.value - solution.value) <= AGREEMENT:
         return solution  # MIGRAD gave up early on the way to the same place
+    likelihood.expected(solution.x)  # a best fit without counts in a bin is the likelier cause, and says so
     raise FitError(
         f"{likelihood.workspace.name}: from the same start Fisher scoring ends at 2 NLL = {solution.value:.6f} and "
         f"MIGRAD at {value:.6f}; {AGREEMENT:g} of difference is allowed"

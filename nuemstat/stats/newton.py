@@ -23,6 +23,11 @@ _LONGEST = 8.0
 _CLOSE = 1.0
 """In 2 NLL to the minimum: where observed weights converge faster than expected ones, which are safer from afar."""
 
+_PATIENCE = 25
+"""Steps after which another way is tried."""
+_LIFTS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+"""Counts that empty bins are given in turn on the way to the edge of what is positive."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
@@ -43,10 +48,14 @@ class Solution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """What the search asks for next: the likelihood at a place."""
+    """What the search asks for next: the likelihood at a place, and with the observed information if `seen`.
+
+    lift : empty Poisson bins are taken to hold as many counts.
+    """
 
     x: FloatArray
     seen: bool
+    lift: float = 0.0
 
 
 Search = Generator[Wanted, Evaluation, Solution]
@@ -71,7 +80,7 @@ def minimise(
         wanted = next(steps)
         while True:
             try:
-                wanted = steps.send(likelihood.evaluate(wanted.x, seen=wanted.seen))
+                wanted = steps.send(likelihood.evaluate(wanted.x, seen=wanted.seen, lift=wanted.lift))
             except StopIteration as end:
                 solution: Solution = end.value
                 return solution
@@ -86,20 +95,52 @@ def search(
     iterations: int = 100,
     ceiling: float = np.inf,
 ) -> Search:
-    """The steps of `minimise`, which asks for evaluations and is sent them, so that many can be made at once."""
-    strict, (lower, upper) = tolerance, likelihood.bounds.T
+    """The steps of `minimise`, which asks for evaluations and is sent them, so that many can be made at once.
+
+    Where an empty bin is expected to hold next to nothing, the minimum may lie on the curved edge of what is
+    positive, along which steps are short. It is then approached from inside: empty bins are given a few counts,
+    ever fewer, whose logarithms are the barriers of an interior-point method (Boyd, Vandenberghe, Convex
+    Optimization, section 11.3); counts of 1e-8 are 2e-8 in 2 NLL from the minimum for each bin at the edge.
+    """
     movable = np.ones(start.size, dtype=bool) if held is None else ~held
+    shared = (likelihood, movable)
+    first = min(iterations, _PATIENCE)
+    found = yield from _descent(*shared, start, tolerance, first, ceiling)
+    if found.converged or iterations <= first:
+        return found
+    if (yield Wanted(found.x, False)).at_edge:
+        inside = found
+        for lift in _LIFTS:
+            inside = yield from _descent(*shared, inside.x, tolerance, iterations, np.inf, lift)
+        here = yield Wanted(inside.x, False)
+        if inside.converged and here.value < found.value + tolerance:
+            count = found.iterations + inside.iterations
+            return Solution(here.x, here.value, here.gradient, here.fisher, inside.distance, count, True)
+    return (yield from _descent(*shared, found.x, tolerance, iterations - first, ceiling))
+
+
+def _descent(
+    likelihood: Likelihood,
+    movable: BoolArray,
+    start: FloatArray,
+    tolerance: float,
+    iterations: int,
+    ceiling: float,
+    lift: float = 0.0,
+) -> Search:
+    """Damped steps downhill, until the expected drop is below the tolerance."""
+    strict, (lower, upper) = tolerance, likelihood.bounds.T
     curved = movable & likelihood.curved
     x = np.where(movable, np.minimum(np.maximum(start, lower), upper), start)
-    here: Evaluation = yield Wanted(x, False)
+    here: Evaluation = yield Wanted(x, False, lift)
     damping, count, distance, moved, stuck = 0.0, 0, np.inf, True, False
     secant = (np.zeros_like(x), np.zeros_like(x))
     while True:
         if moved:
             x, gradient = here.x, here.gradient
             free = movable & ~((x <= lower) & (gradient > 0)) & ~((x >= upper) & (gradient < 0))
-            matrix = _hessian(here, curved, free, close=distance < _CLOSE)
-            if distance < _CLOSE:
+            matrix, exact = _hessian(here, curved, free, close=distance < _CLOSE)
+            if distance < _CLOSE and not exact:
                 matrix = _updated(matrix, *secant)
             step, distance = _step(gradient, matrix, free, 0.0)
             tolerance = max(tolerance, 1e-4) if here.value - 10 * distance > ceiling else strict
@@ -110,7 +151,7 @@ def search(
             step, _ = _step(gradient, matrix, free, damping)
         step *= min(1.0, _LONGEST / np.abs(step[likelihood.constrained]).max(initial=_LONGEST))
         trial = _inside(x, step, gradient, matrix, free, damping, likelihood.bounds)
-        there: Evaluation = yield Wanted(trial, distance < _CLOSE)
+        there: Evaluation = yield Wanted(trial, distance < _CLOSE, lift)
         count += 1
         slope = min(float((there.x - x) @ gradient), 0.0)
         moved = bool(there.value <= here.value + 1e-4 * slope + 1e-13 * abs(here.value))
@@ -123,18 +164,34 @@ def search(
             stuck = damping > 1e12
 
 
-def _hessian(here: Evaluation, curved: BoolArray, free: BoolArray, *, close: bool) -> FloatArray:
-    """The best positive definite Hessian: exact if close, else the expected one with exact rows of curved parameters."""
+def _hessian(here: Evaluation, curved: BoolArray, free: BoolArray, *, close: bool) -> tuple[FloatArray, bool]:
+    """The best positive definite Hessian, and whether it is exact.
+
+    Exact if close, with its negative eigenvalues turned round where it has any; from afar the expected one with the
+    rows of curved parameters exact, or without.
+    """
     bare = 2 * here.seen
     if close:
         whole = bare + here.curvature
-        if _is_positive(whole, free):
-            return whole
+        return (whole, True) if _is_positive(whole, free) else (_turned(whole, bare, free), False)
     whole = bare + np.where(curved | curved[:, None], here.curvature, 0.0)
     for matrix in (whole, bare):
         if _is_positive(matrix, free):
-            return matrix
-    return 2 * here.fisher
+            return matrix, False
+    return 2 * here.fisher, False
+
+
+def _turned(whole: FloatArray, bare: FloatArray, free: BoolArray) -> FloatArray:
+    """The matrix with absolute values of its eigenvalues, in units of what is positive for sure (Dauphin et al.,
+    arXiv:1406.2572): away from saddle points in a straight line."""
+    rows = np.flatnonzero(free)
+    size = np.sqrt(np.maximum(bare.diagonal()[rows], np.abs(whole.diagonal()[rows])))
+    size = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(_square(whole, rows) / size / size[:, None])
+    lengths = np.maximum(np.abs(values), 1e-3)
+    result = bare.copy()
+    result[rows[:, None], rows] = (vectors * lengths @ vectors.T) * size * size[:, None]
+    return result
 
 
 def _updated(matrix: FloatArray, moved: FloatArray, change: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nuemstat.errors import FitError
 from nuemstat.stats.data import default, substituted, to_workspace
-from nuemstat.stats.likelihood import Likelihood
+from nuemstat.stats.likelihood import KernelName, Likelihood
 from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
 
@@ -53,8 +53,11 @@ def prepare(
     free: Sequence[str] = (),
     fixed: Mapping[str, float] | None = None,
     data: str = "observed",
+    kernel: KernelName = "auto",
 ) -> Problem:
     """The likelihood in which `couplings` and `free` float, `fixed` are set (physical values), others stay put.
+
+    kernel : as `Likelihood` takes it; numpy where the last bit must not depend on what is installed.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def prepare(
     constants = {p.name: default(p) for p in workspace.parameters if p.kind == "coupling" and p.name not in names}
     constants |= to_workspace(workspace, fixed)
     _check_bounds(workspace, fixed, constants)
-    likelihood = Likelihood(workspace, fixed=constants, data=data)
+    likelihood = Likelihood(workspace, fixed=constants, data=data, kernel=kernel)
     floated = tuple(name for name in workspace.couplings if name in names)
     return Problem(workspace, likelihood, tuple(couplings), floated, fixed)
 

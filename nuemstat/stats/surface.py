@@ -92,11 +92,13 @@ class Surface:
             self._swept = True
 
     def _sweep(self, xs: Sequence[float] | FloatArray, ys: Sequence[float] | FloatArray) -> None:
-        """Offer every node the basins of its neighbours, there and back, where these differ."""
+        """Offer every node below the ceiling the basins of its neighbours, there and back, where these differ."""
         cells = [(i, j) for i in range(len(xs)) for j in range(len(ys))]
         for order, step in ((cells, -1), (cells[::-1], 1)):
             for i, j in order:
                 place = (float(xs[i]), float(ys[j]))
+                if self.nodes[place].q > self.q_min + self.ceiling:
+                    continue
                 for k, m in ((i + step, j), (i, j + step)):
                     if 0 <= k < len(xs) and 0 <= m < len(ys):
                         neighbour, node = self.nodes[float(xs[k]), float(ys[m])], self.nodes[place]

@@ -19,7 +19,7 @@ from nuemstat.stats.surface import Sheet, Surface, finer
 
 MARGIN = 1.0
 """In 2 NLL: how far above the highest level the sheet has to be right."""
-_LINES = 15
+_LINES = 11
 """Lines of the first grid along each coupling."""
 _BORDER = 0.1
 """Of the region's width: what is left free around it."""

@@ -191,10 +191,10 @@ def split(channel: Channel, sample: Sample, factors: list[list[str]]) -> list[Sa
     if list(groups) == [()]:
         return [sample]
     found = []
-    for names, places in groups.items():
+    for group, places in groups.items():
         mask = np.zeros(channel.size, dtype=bool)
         mask[places] = True
-        modifiers = (*(_masked(channel, m, mask) for m in sample.modifiers), *(NormFactor(parameter=n) for n in names))
+        modifiers = (*(_masked(channel, m, mask) for m in sample.modifiers), *(NormFactor(parameter=n) for n in group))
         update = {
             "name": f"{sample.name}__bin{places[0]}",
             "contents": _kept(sample.contents, mask),

@@ -5,11 +5,12 @@ all else at its default.
 The values are those of the workspace (of order one); a power in a pyhf file is the power of its parameter's value.
 """
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -36,7 +37,7 @@ class CheckPoint(Strict):
     """2 NLL at one point, above the reference.
 
     values : parameters that are not at their default; native : by this package, for the native document;
-    histfactory : by stock pyhf, for the pyhf and HS3 forms.
+    histfactory : by stock pyhf, for the pyhf and HS3 forms, whose functions are the same.
     """
 
     values: dict[Name, float]
@@ -127,26 +128,59 @@ def verify(workspace: Workspace, points: CheckPoints, where: str = "check points
             )
 
 
+def verify_histfactory(workspace: Workspace, points: CheckPoints, document: Any, where: str = "pyhf document") -> None:
+    """Compare the 2 NLL that stock pyhf gives for a pyhf document of the workspace with the check points.
+
+    Raises
+    ------
+    WorkspaceError : pyhf does not take the document, or a number differs by more than `TOLERANCE`.
+    """
+    found = _stock(workspace, points.reference, document, where)
+    for number, point in enumerate(points.points):
+        value = found(point.values)
+        if not abs(value - point.histfactory) <= TOLERANCE * max(1.0, abs(point.histfactory)) * _pseudo(workspace):
+            raise WorkspaceError(
+                f"{where}: at check point {number} 2 NLL is {value:.10g} above the reference; "
+                f"{point.histfactory:.10g} is expected"
+            )
+
+
 def evaluations(workspace: Workspace, reference: Mapping[str, float]) -> tuple[Evaluate, Evaluate]:
     """2 NLL above the reference at given values, by this package and by stock pyhf for the exported document."""
-    import pyhf
-
     likelihood = Likelihood(workspace)
-
-    export = to_pyhf(workspace)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # pyhf's use of jsonschema
-        stock = pyhf.Workspace(export.document)
-        made = stock.model()
-    data = stock.data(made)
-
-    def theirs(values: Mapping[str, float]) -> float:
-        return -2 * float(np.ravel(made.logpdf(pyhf_parameters(export, made.config, values), data))[0])
 
     def ours(values: Mapping[str, float]) -> float:
         return likelihood(likelihood.vector(values))
 
-    return _differences(ours, reference), _differences(theirs, reference)
+    return _differences(ours, reference), _stock(workspace, reference, to_pyhf(workspace).document, validate=False)
+
+
+def _stock(
+    workspace: Workspace, reference: Mapping[str, float], document: Any, where: str = "", *, validate: bool = True
+) -> Evaluate:
+    """2 NLL of a pyhf document by stock pyhf; its own validation of the schema takes longer than all the rest."""
+    import pyhf
+
+    export = to_pyhf(workspace)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pyhf's use of jsonschema
+        try:
+            stock = pyhf.Workspace(json.loads(json.dumps(document)), validate=validate)
+            made = stock.model(validate=False)
+            data = stock.data(made)
+        except Exception as error:  # pyhf raises its own kinds, and jsonschema's
+            raise WorkspaceError(f"{where}: pyhf does not take it ({type(error).__name__})") from None
+
+    def theirs(values: Mapping[str, float]) -> float:
+        return -2 * float(np.ravel(made.logpdf(pyhf_parameters(export, made.config, values), data))[0])
+
+    return _differences(theirs, reference)
+
+
+def _pseudo(workspace: Workspace) -> float:
+    """Pseudo-counts of 1e8 cost digits: logarithms of their sum cancel to no better than this, times `TOLERANCE`."""
+    bins = sum(channel.size for channel in workspace.channels if channel.statistic == "gaussian")
+    return 1.0 + 100.0 * bins
 
 
 def own_interpolation(workspace: Workspace) -> frozenset[str]:

@@ -73,7 +73,9 @@ def read_pyhf(path: str | os.PathLike[str], *, measurement: str | None = None) -
 
 
 def converted(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """HistFactory's XML and the ROOT files that it names (relative to the folder above), as pyhf's converter reads them.
+    """HistFactory's XML and the ROOT files that it names, read by pyhf's converter.
+
+    Names of files are relative to the folder of the XML, the one above it, or the current one.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def converted(path: str | os.PathLike[str]) -> dict[str, Any]:
     import pyhf.readxml
 
     top = Path(path)
-    folders = [folder for folder in (top.parent.parent, top.parent, Path()) if folder.is_dir()]
+    folders = [top.parent, top.parent.parent, Path()]
     complaint: Exception | None = None
     for folder in folders:
         try:
@@ -152,9 +154,10 @@ class _Import:
         settings = {setting.name: setting for setting in self.measurement.config.parameters}
         labels = {original: self.names(original) for original in uses}
         made = parameters_of(uses, settings, labels, self.where)
+        found = (self._channel(c, observed[c.name], made.drivers, (named(name),)) for c in self.parts.channels)
         return Workspace(
             name=name,
-            channels=tuple(self._channel(c, observed[c.name], made.drivers, (named(name),)) for c in self.parts.channels),
+            channels=tuple(found),
             parameters=made.parameters,
             provenance=(self._provenance(name, made.notes, made.parameters),),
         )
@@ -205,7 +208,7 @@ class _Import:
                 )
         for what, length in lengths.items():
             if length != size:
-                raise WorkspaceError(f"{place}: {what} has {length} numbers; the first sample of the channel has {size}")
+                raise WorkspaceError(f"{place}: {what} has {length} numbers; the channel's first sample has {size}")
 
     def _check_settings(self, uses: Mapping[str, Use]) -> None:
         config, place = self.measurement.config, f"{self.where}: measurement {self.measurement.name!r}"

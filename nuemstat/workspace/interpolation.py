@@ -14,7 +14,6 @@ import numpy as np
 
 from nuemstat.polynomial import FloatArray
 
-
 _SLOW = 1e-300
 
 

@@ -190,9 +190,7 @@ class _Single:
         if self.use.kind == "shapefactor":
             low, high = self._bounds()
             default = inits.pop() if len(inits) == 1 else 1.0
-            free = FreeParameter(
-                name=self.label, quantity=self.name, unit="1", default=default, bounds=(low, high)
-            )
+            free = FreeParameter(name=self.label, quantity=self.name, unit="1", default=default, bounds=(low, high))
             made.parameters += (free,)
             made.drivers[self.name] = self.label
             return

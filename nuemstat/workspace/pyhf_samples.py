@@ -270,7 +270,7 @@ def _per_bin(channel: Channel, sample: Sample, modifier: Any, basis: Basis, ledg
     name, kind = modifier.parameter, modifier.type
     if basis.rotation is not None:
         raise ledger.impossible(name, f"channel {channel.name} is written in the eigenbasis of its covariance")
-    place = (kind, channel.name, sample.name if kind == "shapesys" else "")
+    place = (kind, "" if kind == "shapefactor" else channel.name, sample.name if kind == "shapesys" else "")
     if ledger.places.setdefault(name, place) != place:
         raise ledger.impossible(name, f"a {kind} belongs to one {'sample' if kind == 'shapesys' else 'channel'} only")
     if kind == "shapesys" and min(sample.contents) <= 0:

@@ -83,7 +83,8 @@ def powers_of_defaults(document: Mapping[str, Any], ties: Mapping[str, Tie]) -> 
     found: dict[str, tuple[float, float, float]] = {}
     for setting in document["measurements"][0]["config"]["parameters"]:
         if (tie := ties.get(setting["name"])) is not None:
-            start, high = (max(value, 0.0) ** (1 / tie.power) for value in (setting["inits"][0], setting["bounds"][0][1]))
+            ends = (setting["inits"][0], setting["bounds"][0][1])
+            start, high = (max(value, 0.0) ** (1 / tie.power) for value in ends)
             found.setdefault(tie.base, (start, 0.0, high))
     return found
 

@@ -2,11 +2,11 @@
 
 Each channel is a `histfactory_dist`. A power of a parameter is a `generic_function`, and so is a parameter that
 follows others, so that here, unlike in pyhf's JSON, the file itself keeps the ties: a fit of the file is a fit of
-the coupling. What HistFactory cannot say is written as in `to_pyhf`, with the same notes. Interference makes samples negative,
-and RooFit cuts interpolated samples off at 0: such a sample is raised by a pedestal that a second sample takes away.
+the coupling. What HistFactory cannot say is written as in `to_pyhf`, with the same notes. Interference makes samples
+negative, and RooFit cuts interpolated samples off at 0: such a sample is raised by a pedestal that a second sample
+takes away.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from nuemstat import __version__
 from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import COUPLINGS, coupling_name
-from nuemstat.workspace.document import Bounds, Channel, Workspace, write_whole
+from nuemstat.workspace.document import Bounds, Channel, Workspace
 from nuemstat.workspace.hs3_memo import memo
-from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf
+from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf, write_export
 
 HS3_VERSION = "0.2"
 Dialect = Literal["implicit", "named", "2026-07"]
@@ -95,21 +95,19 @@ def write_hs3(
     *,
     dialect: Dialect = "implicit",
     floating: Sequence[str] | None = None,
+    force: bool = False,
 ) -> tuple[Path, Path]:
     """Write ``<name>.hs3.json`` and ``<name>.hs3.notes.md`` (what the file cannot say), and return both paths.
 
     Raises
     ------
-    WorkspaceError : as `to_hs3`, or the folder cannot be written.
+    WorkspaceError : as `to_hs3`, the folder cannot be written, or a file is there already and `force` is not set.
     """
     export = to_hs3(workspace, dialect=dialect, floating=floating)
-    paths = Path(folder) / f"{workspace.name}.hs3.json", Path(folder) / f"{workspace.name}.hs3.notes.md"
-    write_whole(paths[0], json.dumps(export.document, indent=1, allow_nan=False) + "\n")
-    write_whole(paths[1], explanation(export))
-    return paths
+    return write_export(export.document, _explanation(export), Path(folder), f"{workspace.name}.hs3", force=force)
 
 
-def explanation(export: Hs3Export) -> str:
+def _explanation(export: Hs3Export) -> list[str]:
     """The text beside the document."""
     workspace = export.workspace
     units = [
@@ -117,7 +115,7 @@ def explanation(export: Hs3Export) -> str:
         for p in workspace.parameters
         if p.kind in ("coupling", "free")
     ]
-    lines = [
+    return [
         f"# {workspace.name}.hs3.json",
         "",
         f"An HS3 {HS3_VERSION} document (dialect `{export.document['misc']['nuemstat']['dialect']}`) made from "
@@ -134,7 +132,6 @@ def explanation(export: Hs3Export) -> str:
         "`misc.nuemstat` holds what this package needs to read the file back; other programs may ignore it.",
         "",
     ]
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,7 +244,7 @@ def _pedestal(sample: Mapping[str, Any]) -> FloatArray:
         if modifier["type"] == "histosys":
             ends = np.array([modifier["data"]["hi_data"], modifier["data"]["lo_data"]])
             sizes += np.abs(ends - contents).max(axis=0)
-    return np.maximum(_NUISANCE_RANGE * sizes - contents, 0.0)
+    return np.asarray(np.maximum(_NUISANCE_RANGE * sizes - contents, 0.0))
 
 
 def _raised(values: Sequence[float], pedestal: FloatArray) -> list[float]:

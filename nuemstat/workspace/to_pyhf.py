@@ -144,7 +144,8 @@ def model(source: Workspace | PyhfExport | Mapping[str, Any] | str | os.PathLike
     else:
         document = dict(source) if isinstance(source, Mapping) else _document(source)
         ties = ties_by_name(document)
-        defaults, settings = powers_of_defaults(document, ties), {k: {"interpcode": c} for k, c in DEFAULT_CODES.items()}
+        defaults = powers_of_defaults(document, ties)
+        settings = {kind: {"interpcode": code} for kind, code in DEFAULT_CODES.items()}
     if coupling:
         document = _with_interest(document, coupling, ties)
     return tied_model(document, ties, settings, defaults)
@@ -183,13 +184,16 @@ def _exact_ties(export: PyhfExport) -> tuple[dict[str, Tie], dict[str, tuple[flo
 
 
 def _with_interest(document: Mapping[str, Any], coupling: str, ties: Mapping[str, Tie]) -> dict[str, Any]:
-    """The document with another parameter of interest."""
+    """The document with another parameter of interest, the former one fixed as the other couplings are."""
     names = {m["name"] for c in document["channels"] for s in c["samples"] for m in s["modifiers"]}
     known = dict.fromkeys([*(tie.base for tie in ties.values()), *sorted(names - set(ties))])
     if coupling not in known:
         raise WorkspaceError(f"coupling: found {coupling!r}; this file holds {', '.join(known)}")
     first, *others = document["measurements"]
-    return {**document, "measurements": [{**first, "config": {**first["config"], "poi": coupling}}, *others]}
+    before = first["config"]["poi"]
+    parameters = [{**p, "fixed": p.get("fixed", False) or p["name"] == before} for p in first["config"]["parameters"]]
+    config = {"poi": coupling, "parameters": parameters}  # the model frees the new one
+    return {**document, "measurements": [{**first, "config": config}, *others]}
 
 
 def write_pyhf(workspace: Workspace, folder: str | os.PathLike[str], *, force: bool = False) -> tuple[Path, Path]:
@@ -206,7 +210,7 @@ def write_pyhf(workspace: Workspace, folder: str | os.PathLike[str], *, force: b
 def write_export(
     document: Mapping[str, Any], notes: Sequence[str], folder: Path, name: str, *, force: bool
 ) -> tuple[Path, Path]:
-    """Write a document and its notes (lines of text), neither of them if one is there already and `force` is not set."""
+    """Write a document and its notes (lines of text); neither where one is there already and `force` is not set."""
     paths = folder / f"{name}.json", folder / f"{name}.notes.md"
     for path in paths:
         if path.exists() and not force:
@@ -265,7 +269,7 @@ def _explanation(export: PyhfExport) -> list[str]:
         if p.kind in ("coupling", "free")
     ]
     codes = [] if export.settings == modifier_settings(Ledger(export.workspace)) else [
-        f"- Interpolation codes stand in no pyhf file: build the model with `modifier_settings={dict(export.settings)}`."
+        f"- Interpolation codes stand in no file: build the model with `modifier_settings={dict(export.settings)}`."
     ]  # fmt: skip
     return [
         f"# {export.workspace.name}.json",

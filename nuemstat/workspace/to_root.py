@@ -9,7 +9,7 @@ document with the name of a histogram in the place of each array, so that `from_
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,7 @@ from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.units import unit
 from nuemstat.workspace.document import Channel, Sample, Workspace
-from nuemstat.workspace.interpolation import anchor_weights
-from nuemstat.workspace.modifiers import HistoSys, Norm, Shape
-from nuemstat.workspace.shapes import interpolated
+from nuemstat.workspace.pyhf_samples import varied as changed
 
 TEXT = "workspace"
 """The name of the document inside the file."""
@@ -40,13 +38,15 @@ class Histogram:
     axes: tuple[tuple[str, FloatArray], ...]
 
 
-def write_root(workspace: Workspace, path: str | os.PathLike[str]) -> None:
+def write_root(workspace: Workspace, path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write all templates, variations and anchors of a workspace into one ROOT file.
 
     Raises
     ------
-    WorkspaceError : a channel with more than three axes, or the file cannot be written.
+    WorkspaceError : a channel with more than three axes, the file cannot be written, or it is there already and
+        `force` is not set.
     """
+    check_new([Path(path)], force=force)
     for channel in workspace.channels:
         if len(channel.axes) > 3:
             raise WorkspaceError(
@@ -182,22 +182,20 @@ def shaped_by(sample: Sample) -> tuple[str, ...]:
 
 def varied(channel: Channel, sample: Sample, name: str, alpha: float) -> FloatArray:
     """Contents with one nuisance at a value, by its shapes, linear norms and histosys, all others at 0."""
-    contents = np.array(sample.contents)
-    change, ratio = np.zeros(channel.size), np.ones(channel.size)
-    for modifier in sample.modifiers:
-        if modifier.parameter != name:
-            continue
-        match modifier:
-            case Norm(interpolation="linear"):
-                change += alpha * modifier.size * contents
-            case HistoSys():
-                low, high = (weight(alpha) for weight in anchor_weights(name, (-1.0, 1.0)))
-                change += low * (np.array(modifier.lo_data) - contents) + high * (np.array(modifier.hi_data) - contents)
-            case Shape(interpolation="additive"):
-                change += interpolated(channel, modifier, alpha)
-            case Shape():
-                ratio *= np.exp(interpolated(channel, modifier, alpha))
-    return np.asarray((contents + change) * ratio)
+    parts = [
+        (modifier, 1.0)
+        for modifier in sample.modifiers
+        if modifier.parameter == name
+        and (modifier.type in ("shape", "histosys") or (modifier.type == "norm" and modifier.interpolation == "linear"))
+    ]
+    return changed(channel, sample, parts, alpha)
+
+
+def check_new(paths: Iterable[Path], *, force: bool) -> None:
+    """A WorkspaceError if one of these files is there already, unless `force`."""
+    for path in paths:
+        if path.exists() and not force:
+            raise WorkspaceError(f"{path}: is there already; it is kept unless --force is given")
 
 
 def in_bins(channel: Channel, values: Sequence[float] | FloatArray) -> Histogram:

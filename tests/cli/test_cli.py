@@ -41,7 +41,9 @@ def refused(capsys, *arguments) -> str:
     return line
 
 
-COMMANDS = ["models", "compile", "check", "inspect", "fit", "limit", "scan", "significance", "limits", "export", "validate"]
+COMMANDS = """
+models new compile check inspect fit limit scan significance impacts coverage limits export validate report
+""".split()
 
 
 def test_help_lists_the_commands_in_order(capsys):
@@ -209,7 +211,12 @@ def test_export_to_pyhf(capsys, toys, tmp_path):
             ["limit", "W", "--coupling", "millicharge_ee", "--method", "bayes"],
             "'bayes' is not one of 'profile', 'cls', 'fc'",
         ),
-        (["limit", "W", "--coupling", "millicharge_ee", "--expected"], "--expected is not in this version"),
+        (["limit", "W", "--coupling", "millicharge_ee", "--method", "cls"], "has both signs.*'profile' and 'fc'"),
+        (
+            ["limit", "W", "--coupling", "millicharge_ee", "--scheduler", "tcp://a:1"],
+            "scheduler: found 'tcp://a:1' with executor 'local'",
+        ),
+        (["coverage", "W", "--coupling", "millicharge_ee"], "Missing option '--true'"),
         (["limit", "W", "--coupling", "millicharge_ee", "--data", "real"], "found 'real'; allowed are observed"),
         (["limit", "W", "--coupling", "millicharge_ee", "--data", "asimov:x"], "found 'x'; NAME=VALUE"),
         (["limit", "W", "--coupling", "millicharge_ee", "--data", "asimov:mu=1"], "no parameter 'mu'"),

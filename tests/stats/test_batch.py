@@ -113,6 +113,37 @@ def test_toys_that_fail_are_fitted_again(monkeypatch, likelihood):
     assert (again.values < whole.values + 1e-6).all()  # other starts may find a deeper basin
 
 
+def at_the_edge(slope):
+    """Nothing observed where interference can drive the expectation to 0, along a curve of two couplings."""
+    background, bins = np.linspace(3, 0.2, 10), np.linspace(0.1, 1, 10)
+    samples = [
+        sample("bkg", background, Norm(parameter="rate", interpolation="lognormal", size=0.3)),
+        sample("nu", slope * bins, millicharge_ee=1),
+        sample("nu", np.full(10, 0.3), millicharge_ee=2),
+        sample("nu", 2 * bins, magnetic_moment_e=2),
+    ]
+    observed = [3, 2, 2, 1, 1, 0, 0, 0, 0, 0]
+    couplings = [coupling("millicharge_ee"), coupling("magnetic_moment_e", bounds=(0.0, None))]
+    return Likelihood(workspace([channel(samples, observed)], [*couplings, nuisance("rate")]), kernel="numpy")
+
+
+@pytest.mark.parametrize("slope", [-2.0, -1.0, 1.0])
+def test_minima_at_the_edge_of_what_is_positive_are_found(slope):
+    likelihood = at_the_edge(slope)
+    starts = np.array([[0.3, 0.5, 0.0], [-0.5, 0.1, 0.0], [3.0, 2.0, 0.0], [1e-3, 1e-3, 0.0]])
+    observed = np.tile(likelihood.terms.observed, (len(starts), 1))
+    found = fit_batch(likelihood, observed, np.zeros_like(starts), starts)
+    assert found.converged.all()
+    random = np.random.default_rng(4)
+    for value, x in zip(found.values, found.x, strict=True):
+        assert likelihood.counts(x).min() > -1e-8
+        for _ in range(300):  # no neighbour that keeps bins positive and bounds is lower
+            near = x + random.normal(size=3) * 10.0 ** random.uniform(-4, -1.5)
+            near[1] = abs(near[1])
+            if likelihood.counts(near).min() >= 0:
+                assert likelihood(near) > value - 1e-6
+
+
 def test_lower_takes_the_better_of_two():
     nan = np.nan
     one = BatchFit(np.array([1.0, 2.0, 3.0]), np.array([[1.0], [2.0], [3.0]]), np.array([True, True, False]))

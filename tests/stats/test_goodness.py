@@ -116,7 +116,8 @@ def test_agreement_of_universal_couplings_and_insensitive_experiments():
     assert goodness(model, free=("millicharge_ee",)).parameters is None
     separate, copies = split(model.substitute("millicharge"), ["millicharge"], ["one", "two", "three"])
     assert copies == {"millicharge__at0": ("millicharge", "one"), "millicharge__at1": ("millicharge", "two")}
-    assert {p.name for p in separate.parameters if p.kind == "derived"} == {"millicharge_ee__at0", "millicharge_mumu__at1"}
+    derived = {p.name for p in separate.parameters if p.kind == "derived"}
+    assert derived == {"millicharge_ee__at0", "millicharge_mumu__at1"}
 
 
 def test_each_experiment_is_followed_into_its_own_basin():
@@ -127,8 +128,9 @@ def test_each_experiment_is_followed_into_its_own_basin():
         return channel(samples, observed, name=name, statistic="gaussian", errors=(1.0, 1.0))
 
     # "one" is right at 0 and better still at 2; "two" knows only of 0
-    model = workspace([bins("one", [-20.0, -10.0], [10.0, 5.2], [50.0, 50.6]), bins("two", [9.0, 3.0], [0.1, 0.1], [50.0, 50.0])],
-                      [coupling("charge_radius_ee")])  # fmt: skip
+    one = bins("one", [-20.0, -10.0], [10.0, 5.2], [50.0, 50.6])
+    two = bins("two", [9.0, 3.0], [0.1, 0.1], [50.0, 50.0])
+    model = workspace([one, two], [coupling("charge_radius_ee")])
     found = goodness(model, free=("charge_radius_ee",)).parameters
     assert found.experiments["one"]["charge_radius_ee"] == pytest.approx(2e-32, abs=0.1e-32)
     assert found.experiments["two"]["charge_radius_ee"] == pytest.approx(0.0, abs=0.05e-32)

@@ -1,6 +1,7 @@
 """CLs against closed forms and pyhf; thresholds near a bound."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_boundary_threshold_between_its_limits(cl):
     assert boundary_threshold(cl, 8.0) == pytest.approx(chi2.ppf(cl, 1), rel=1e-9)
     near = [boundary_threshold(cl, d) for d in (0.0, 1e-4, 0.3, 1.0, 2.0, 4.0)]
     assert near[1] == pytest.approx(near[0], rel=1e-3)
-    assert all(a <= b + 1e-12 for a, b in zip(near[:-1], near[1:], strict=True))
+    assert all(a <= b + 1e-12 for a, b in pairwise(near))
 
 
 @pytest.mark.parametrize("distance", [0.2, 0.8, 1.7])

@@ -94,7 +94,10 @@ def test_a_coupling_at_its_bound_says_so():
     assert found.best_fit == 0.0
     assert found.error is None
     assert found.impacts[0].fisher is None
-    assert found.impacts[0].refit == (0.0, 0.0)
+    row = found.impacts[0]
+    held = row.pull - row.constraint  # less background leaves room for 90 - 100 - 10 a = 10 x^2
+    assert held < -1
+    assert row.refit == pytest.approx((math.sqrt((-10 - 10 * held) / 10) * 1e-11, 0.0), rel=1e-4)
     assert found.groups[-1].upper_limit < found.upper_limit
     assert any("at its bound" in text for text in found.warnings)
     assert json.loads(found.to_json())["error"] is None

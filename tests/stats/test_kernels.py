@@ -12,7 +12,7 @@ from toy_workspaces import channel, coupling, nuisance, numbers, sample, workspa
 
 from nuemstat.errors import FitError
 from nuemstat.stats import compiled
-from nuemstat.stats.kernels import ChannelKernel
+from nuemstat.stats.channel_kernels import ChannelKernel
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.workspace.interpolation import FunctionTable, anchor_weights, code4, linear_norm, power
 from nuemstat.workspace.modifiers import Anchor, Norm, NormSys, Shape
@@ -128,6 +128,11 @@ def test_compiled_kernel_is_ready_once_precompiled(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "user_cache_path", lambda name: tmp_path)
     compiled.precompile()
     assert compiled.is_ready()
+
+
+def test_small_workspaces_do_not_load_the_compiled_kernel(monkeypatch):
+    monkeypatch.setattr("nuemstat.stats.likelihood.is_ready", lambda: True)
+    assert all(isinstance(engine, ChannelKernel) for engine in Likelihood(inner_first())._kernel.engines)
 
 
 def test_import_does_not_load_numba():

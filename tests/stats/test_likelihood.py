@@ -23,12 +23,12 @@ from nuemstat.workspace.modifiers import (
 )
 
 
-
 @pytest.fixture(params=["numpy", "compiled"], autouse=True)
 def kernel(request, monkeypatch):
     """Every test of this file runs with both kernels."""
     if request.param == "compiled":
         pytest.importorskip("numba", reason="the compiled kernel needs nuemstat[fast]")
+    monkeypatch.setattr("nuemstat.stats.likelihood.WORTHWHILE", 0)
     monkeypatch.setattr("nuemstat.stats.likelihood.is_ready", lambda: request.param == "compiled")
     return request.param
 

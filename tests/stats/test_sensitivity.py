@@ -43,7 +43,9 @@ def test_feldman_cousins_bands_of_a_bounded_mean():
     bands, near = found.expected, [row for row in found.critical if 1.0 < row.value / UNIT < 2.3]
     belt = max(row.error for row in near) / (2 * 1.64)  # of the end, from a critical value beside it
     assert bands["asimov"]["upper"] / UNIT == pytest.approx(1.64, abs=3.5 * belt)
-    assert bands["median"]["upper"] / UNIT == pytest.approx(1.64, abs=3.5 * np.hypot(belt, 1.25 / np.sqrt(bands["toys"])))
+    assert bands["median"]["upper"] / UNIT == pytest.approx(
+        1.64, abs=3.5 * np.hypot(belt, 1.25 / np.sqrt(bands["toys"]))
+    )
     assert bands["median"]["lower"] == 0.0
 
 
