@@ -20,6 +20,8 @@ _ACCURACY = 0.03
 """In 2 NLL, plus the same share of its height: how well neighbours have to predict a point between them."""
 _DEEPEST = 9
 """How often a gap may be halved."""
+_CERTAIN = 100.0
+"""In 2 NLL: what bins past their cancellations have to add before nothing further out can be a solution."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +126,8 @@ class Profile:
                 self._inside(base + sign * factor * size)
             self._outwards(sign, height)
         for value in self.reach.minima:
-            self._inside(value)
+            if self.points[0].value < value < self.points[-1].value:
+                self._inside(value)
         if self._several:
             self._sweep()
         for low, high in list(pairwise(self.points)):
@@ -137,7 +140,9 @@ class Profile:
         shift = 2.0 * self.reach.size
         for _ in range(120):
             last = self.points[-1 if sign > 0 else 0]
-            if last.q > self.q_min + height and shift >= self.reach.far and sign * last.slope > 0:
+            if last.q > self.q_min + height and (
+                (shift >= self.reach.far and sign * last.slope > 0) or self._excluded(last, shift, height)
+            ):
                 return
             shift *= 1.6
             value = self.reach.base + sign * shift
@@ -148,6 +153,12 @@ class Profile:
             self.at(value, thorough=True)
             if shift > 1e8 * self.reach.size:
                 return
+
+    def _excluded(self, point: Point, shift: float, height: float) -> bool:
+        """Whether the bins that only grow from here on rule out all that lies further out, whatever the others do."""
+        growing = self.reach.cancels <= shift
+        counts = np.where(growing, self.likelihood.counts(point.solution.x), self.likelihood.terms.observed)
+        return self.likelihood.value_at(counts) > self.q_min + height + _CERTAIN
 
     def _sweep(self) -> None:
         """Offer every point the basin of its neighbours, from both sides, and keep the lower one."""

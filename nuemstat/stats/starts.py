@@ -23,12 +23,14 @@ class Reach:
     """How far one parameter has to be looked at.
 
     base : its default; size : the shift that moves the expectation by one standard deviation;
-    far : beyond this shift, linear and quadratic templates cannot cancel any more;
+    cancels : shift of each bin beyond which its linear and quadratic templates cannot cancel any more, shape (n_bins,);
+    far : the largest of them;
     minima : values at which 2 NLL with all else at its default has local minima.
     """
 
     base: float
     size: float
+    cancels: FloatArray
     far: float
     minima: tuple[float, ...]
 
@@ -59,8 +61,9 @@ def reach(likelihood: Likelihood, name: str) -> Reach:
     if not 1e-15 < size < 1e15:
         raise FitError(f"{likelihood.workspace.name}: {name} changes nothing that is fitted; it cannot be determined")
     terms = _expansion(counts, size)
-    far = _cancellation(terms, size, errors)
-    return Reach(base, size, far, _rough_minima(likelihood, terms, base, size, far, likelihood.bounds[i]))
+    cancels = _cancellations(terms, size, errors)
+    far = float(cancels.max(initial=0.0))
+    return Reach(base, size, cancels, far, _rough_minima(likelihood, terms, base, size, far, likelihood.bounds[i]))
 
 
 def starts(likelihood: Likelihood, names: Sequence[str]) -> list[FloatArray]:
@@ -91,15 +94,16 @@ def _expansion(counts: Callable[[float], FloatArray], size: float) -> FloatArray
     return np.asarray(np.linalg.solve(np.vander(nodes.astype(float), increasing=True), table))
 
 
-def _cancellation(terms: FloatArray, size: float, errors: FloatArray) -> float:
-    """The largest shift at which a bin's linear and quadratic terms cancel, doubled.
+def _cancellations(terms: FloatArray, size: float, errors: FloatArray) -> FloatArray:
+    """The shift at which each bin's linear and quadratic terms cancel, doubled.
 
     A bin whose largest interference (half way to the cancellation) stays a thousandth of its error counts
     for nothing.
     """
     lin, quad = np.abs(terms[1]), np.abs(terms[2])
     real = (lin * lin > 4e-3 * quad * errors) & (quad * _LARGEST > lin) & (quad > 1e-12 * errors)
-    return float(size * min(2 * (lin[real] / quad[real]).max(initial=0.0), _LARGEST))
+    ratio = np.divide(lin, quad, out=np.zeros_like(lin), where=real)
+    return np.asarray(size * np.minimum(2 * ratio, _LARGEST))
 
 
 def _rough_minima(
