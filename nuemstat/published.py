@@ -20,12 +20,13 @@ A file looks like this (every key below, no others)::
 
 `compute` is one of
 
-    {kind: limit, coupling, take: upper_limit | interval | intervals | best_fit, cl, method, data, free, fixed}
+    {kind: limit, coupling, take: upper_limit | interval | intervals | best_fit, cl, method, data, free, fixed, times}
     {kind: fit, take: coupling | coupling_error | nuisance | pull | q_min | p_value, name, data, free, fixed}
     {kind: yield, process, channels, data, free, fixed}        counts at the best fit
     {kind: expected, process, channels, at}                    counts before any fit, nuisances at their centres
     {kind: significance, coupling, at, data, free, fixed}      in standard deviations
 
+`times` multiplies ours, for numbers that were printed in another convention (alpha x millicharge, half a radius).
 `channels` restricts a sum over all channels; `free`, `fixed` and `at` speak physical units, as the command line does.
 `take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
 A relative tolerance is relative to the published number; for intervals to each end (two numbers: of the lower and of
@@ -69,13 +70,14 @@ class _Inference(Strict):
 
 
 class LimitOf(_Inference):
-    """A number of the `limit` of a coupling."""
+    """A number of the `limit` of a coupling, times a factor of convention."""
 
     kind: Literal["limit"]
     coupling: Name
     take: Literal["upper_limit", "interval", "intervals", "best_fit"] = "upper_limit"
     cl: Annotated[float, Field(gt=0, lt=1)] = 0.90
     method: Literal["profile", "cls", "fc"] = "profile"
+    times: float = 1.0
 
 
 class FitOf(_Inference):

@@ -135,7 +135,7 @@ class _Engine:
     def _limit(self, workspace: Workspace, compute: LimitOf) -> "Limit":
         from nuemstat.stats.intervals import limit
 
-        key = workspace.digest + compute.model_dump_json(exclude={"take"})
+        key = workspace.digest + compute.model_dump_json(exclude={"take", "times"})
         if key not in self._limits:
             self._limits[key] = limit(
                 workspace,
@@ -168,12 +168,13 @@ class _Engine:
 
 def _of_limit(found: "Limit", compute: LimitOf, published: Value) -> Value:
     if compute.take == "best_fit":
-        return found.best_fit
+        return found.best_fit * compute.times
     if compute.take == "upper_limit":
         if found.upper_limit is None:
             raise ModelError("the limit lies outside the scanned range")
-        return found.upper_limit
-    closed = [(lo, hi) for lo, hi in found.intervals if lo is not None and hi is not None]
+        return found.upper_limit * compute.times
+    times = compute.times
+    closed = [(lo * times, hi * times) for lo, hi in found.intervals if lo is not None and hi is not None]
     if len(closed) != len(found.intervals) or not closed:
         raise ModelError("an end of our interval lies outside the scanned range")
     if compute.take == "intervals":
