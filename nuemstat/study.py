@@ -31,7 +31,8 @@ def resolve(
 ) -> Workspace:
     """The workspace that `spec` names.
 
-    spec : a workspace file (native, pyhf or HS3) if there is one of that name, else a shipped model with variants
+    spec : a workspace file (native, pyhf or HS3) or a HEPData bundle if there is one of that name, which is then
+        verified, else a shipped model with variants
         (``lz_sr1:epa,paper``) or the path of a model.yaml; models are compiled.
     couplings : those that a model keeps; all when None. progress : told in words what is being computed.
 
@@ -44,6 +45,10 @@ def resolve(
         from nuemstat.workspace.opening import open_workspace
 
         return open_workspace(path).workspace
+    if (path / "submission.yaml").is_file():
+        from nuemstat.workspace.hepdata import read_bundle
+
+        return read_bundle(path)
     if path.suffix == ".json":
         raise WorkspaceError(f"{spec}: no such file; a workspace file or a shipped model is allowed")
     from nuemstat.model.compiler import compile_model
@@ -102,26 +107,63 @@ def nominal_yields(workspace: Workspace, at: Mapping[str, float] | None = None) 
     return yields
 
 
-def export(workspace: Workspace, format: str, path: str | os.PathLike[str]) -> None:
+def export(
+    workspace: Workspace,
+    format: str,
+    path: str | os.PathLike[str],
+    *,
+    couplings: Sequence[str] = (),
+    dialect: str = "implicit",
+    force: bool = False,
+) -> None:
     """Write the workspace for another program, into the folder `path`.
+
+    format : pyhf, hs3, root or hepdata;
+    couplings : pyhf writes one file in each of them (the embedded form) instead of the tied one, hs3 floats them,
+        root adds a datacard of Combine in one or two of them;
+    dialect : of HS3, see `nuemstat.workspace.to_hs3`; force : replace files that are there already.
 
     Raises
     ------
-    WorkspaceError : a format that is not written, or a workspace that the format cannot hold.
+    WorkspaceError : a format that is not written, a workspace that it cannot hold, or a file that is there already.
     """
     check_format(format)
+    folder = Path(path)
+    if format == "hepdata":
+        from nuemstat.workspace.hepdata import write_bundle
+
+        write_bundle(workspace, folder, force=force)
+    elif format == "hs3":
+        from nuemstat.workspace.to_hs3 import write_hs3
+
+        write_hs3(workspace, folder, dialect=dialect, floating=couplings or None, force=force)
+    elif format == "root":
+        from nuemstat.workspace.to_root import write_root
+
+        write_root(workspace, folder / f"{workspace.name}.root", force=force)
+        if couplings:
+            from nuemstat.workspace.combine_datacard import write_datacard
+
+            write_datacard(workspace, folder, couplings, force=force)
+    else:
+        _export_pyhf(workspace, folder, couplings, force)
+
+
+def _export_pyhf(workspace: Workspace, folder: Path, couplings: Sequence[str], force: bool) -> None:
+    from nuemstat.workspace.pyhf_embedded import write_embedded
     from nuemstat.workspace.to_pyhf import write_pyhf
 
-    write_pyhf(workspace, Path(path))
+    for coupling in couplings:
+        write_embedded(workspace, coupling, folder, force=force)
+    if not couplings:
+        write_pyhf(workspace, folder, force=force)
 
 
 def check_format(format: str) -> None:
     """A WorkspaceError unless `export` writes this format."""
     if format not in FORMATS:
         hint = suggestion(format, list(FORMATS))
-        raise WorkspaceError(f"format: found {format!r}; allowed is pyhf{hint}")
-    if format != "pyhf":
-        raise WorkspaceError(f"format: {format!r} is not written by this version; allowed is pyhf")
+        raise WorkspaceError(f"format: found {format!r}; allowed are {', '.join(FORMATS)}{hint}")
 
 
 def world_models() -> tuple[str, ...]:

@@ -9,12 +9,25 @@ from nuemstat.cli.output import note, open_together
 
 @click.command("export", short_help="Workspaces for other programs.")
 @click.argument("workspaces", nargs=-1, required=True, metavar="W...")
-@click.option("--format", "kind", required=True, metavar="FORMAT", help="pyhf (hs3, root and hepdata come later).")
+@click.option("--format", "kind", required=True, metavar="FORMAT", help="pyhf, hs3, root or hepdata.")
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder.")
-def export_command(workspaces: tuple[str, ...], kind: str, output: Path) -> None:
+@click.option(
+    "--coupling",
+    "couplings",
+    multiple=True,
+    metavar="NAME",
+    help="pyhf: one file in this coupling itself. hs3: it floats. root: a Combine datacard in one or two.",
+)
+@click.option(
+    "--dialect", default="implicit", show_default=True, metavar="DIALECT", help="Of HS3: implicit, named or 2026-07."
+)
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+def export_command(
+    workspaces: tuple[str, ...], kind: str, output: Path, couplings: tuple[str, ...], dialect: str, force: bool
+) -> None:
     """Write one workspace, or the joint one of several, for another program."""
     from nuemstat.study import check_format, export
 
     check_format(kind)
-    export(open_together(workspaces), kind, output)
+    export(open_together(workspaces), kind, output, couplings=couplings, dialect=dialect, force=force)
     note(f"wrote {output}")

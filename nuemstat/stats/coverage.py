@@ -96,7 +96,7 @@ def coverage(
     """
     plan = plan or Plan()
     require_toys(experiments, 1)
-    problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data)
+    problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data, kernel="numpy")
     scale, unit = problem.scale(coupling)
     truth, profiles, distance = _truth(problem, true / scale)
     inner = _inner_toys(plan.toys, cl)

@@ -104,7 +104,11 @@ def asimov_counts(problem: Problem, x: FloatArray) -> FloatArray:
     ------
     FitError : a Poisson bin is expected to hold a negative count.
     """
-    return np.concatenate(list(problem.likelihood.expected(x).values()))
+    likelihood = problem.likelihood
+    counts = likelihood.counts(x)
+    if (counts[likelihood.terms.poisson] < 0).any():
+        likelihood.expected(x)  # raises, and says where
+    return counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

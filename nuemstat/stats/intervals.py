@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.execution import Answer, Piece, Plan, Progress
+from nuemstat.stats.likelihood import KernelName
 from nuemstat.stats.minimise import floating, global_minimum, verified
 from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
@@ -64,7 +65,8 @@ def limit(
     _check_method(method, cl)
     path = None if checkpoint is None else Path(checkpoint)
     plan = Plan(toys=toys, seed=seed, executor=executor, checkpoint=path, progress=progress)
-    problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data)
+    kernel: KernelName = "auto" if method == "profile" and not expected else "numpy"  # toys agree to the last bit
+    problem = prepare(workspace, couplings=(coupling,), free=free, fixed=fixed, data=data, kernel=kernel)
     profile, minima = explored(problem, _height(cl, method))
     span = None if scan_range is None else in_workspace(problem, {coupling: scan_range})[coupling]
     if span is not None:

@@ -7,6 +7,7 @@ the `quantity` of a parameter, and renamed ones are listed in the provenance.
 
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,9 @@ def converted(path: str | os.PathLike[str]) -> dict[str, Any]:
     complaint: Exception | None = None
     for folder in folders:
         try:
-            return dict(pyhf.readxml.parse(top, folder, validation_as_error=False))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of pyhf's own dependencies
+                return dict(pyhf.readxml.parse(top, folder, validation_as_error=False))
         except Exception as error:  # whatever the converter, uproot or the XML parser raise
             complaint = complaint or error
     text = " ".join(str(complaint).split()) or type(complaint).__name__

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +24,7 @@ from nuemstat.workspace.hs3_memo import memo
 from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf, write_export
 
 HS3_VERSION = "0.2"
-Dialect = Literal["implicit", "named", "2026-07"]
-DIALECTS: tuple[Dialect, ...] = ("implicit", "named", "2026-07")
+DIALECTS = ("implicit", "named", "2026-07")
 """How constraints and interpolations are said; see `to_hs3`."""
 
 PEDESTAL = "__pedestal"
@@ -50,7 +49,7 @@ class Hs3Export:
 def to_hs3(
     workspace: Workspace,
     *,
-    dialect: Dialect = "implicit",
+    dialect: str = "implicit",
     floating: Sequence[str] | None = None,
     pedestal: float = PSEUDO_COUNTS,
 ) -> Hs3Export:
@@ -93,7 +92,7 @@ def write_hs3(
     workspace: Workspace,
     folder: str | os.PathLike[str],
     *,
-    dialect: Dialect = "implicit",
+    dialect: str = "implicit",
     floating: Sequence[str] | None = None,
     force: bool = False,
 ) -> tuple[Path, Path]:
@@ -140,7 +139,7 @@ class _Writer:
 
     workspace: Workspace
     pyhf: PyhfExport
-    dialect: Dialect
+    dialect: str
 
     def channel(self, channel: Channel, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """A histfactory_dist."""
