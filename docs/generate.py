@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import nuemstat
 from nuemstat.strict import Strict
@@ -44,14 +44,14 @@ def vocabulary() -> str:
         "# Model vocabulary",
         "",
         "Every key of a `model.yaml`, taken from the schema that checks it. A quantity is written",
-        '`{value: 2.96 GW, source: "..."}`, with `status`, `uncertainty` and `note` where wanted; an unknown key is an error.',
+        '`{value: 2.96 GW, source: "..."}`, with `status`, `uncertainty` and `note`; an unknown key is an error.',
         "",
     ]
     while waiting:
         part = waiting.pop(0)
         lines += _part(part)
-        for field in part.model_fields.values():
-            for other in _models(field.annotation):
+        for annotation in get_type_hints(part, include_extras=True).values():
+            for other in _models(annotation):
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)
@@ -66,9 +66,10 @@ def _part(part: type[Strict]) -> list[str]:
         "| key | what is allowed | default |",
         "|---|---|---|",
     ]
+    hints = get_type_hints(part, include_extras=True)
     for name, field in part.model_fields.items():
         default = "required" if field.is_required() else _cell(_default(field.get_default(call_default_factory=True)))
-        lines.append(f"| `{field.alias or name}` | {_cell(_type(field.annotation))} | {default} |")
+        lines.append(f"| `{field.alias or name}` | {_cell(_type(hints[name]))} | {default} |")
     return [*lines, ""]
 
 

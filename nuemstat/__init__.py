@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from nuemstat.errors import FitError, ModelError, NuemstatError, UnitError, WorkspaceError
     from nuemstat.model.compiler import compile_model as compile
     from nuemstat.model.loader import Model, load_model, shipped_models
+    from nuemstat.stats.checkpoint import merge_checkpoints
     from nuemstat.stats.contours import contour
+    from nuemstat.stats.coverage import Coverage, coverage
     from nuemstat.stats.diagnostics import Contour, Goodness, Impacts
+    from nuemstat.stats.execution import open_executor
     from nuemstat.stats.goodness import goodness
     from nuemstat.stats.impacts import impacts
     from nuemstat.stats.intervals import limit, scan, significance
@@ -26,6 +29,7 @@ __version__: Final = "0.1.0"
 
 _HOMES: Final = {
     "Contour": "stats.diagnostics",
+    "Coverage": "stats.coverage",
     "FitError": "errors",
     "FitResult": "stats.results",
     "Goodness": "stats.diagnostics",
@@ -43,12 +47,15 @@ _HOMES: Final = {
     "combine": "workspace.combine",
     "compile": "model.compiler:compile_model",
     "contour": "stats.contours",
+    "coverage": "stats.coverage",
     "export": "study",
     "fit": "stats.minimise",
     "goodness": "stats.goodness",
     "impacts": "stats.impacts",
     "limit": "stats.intervals",
     "load_model": "model.loader",
+    "merge_checkpoints": "stats.checkpoint",
+    "open_executor": "stats.execution",
     "scan": "stats.intervals",
     "shipped_models": "model.loader",
     "significance": "stats.intervals",
@@ -71,11 +78,15 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "contour",
     "impacts",
     "goodness",
+    "coverage",
+    "open_executor",
+    "merge_checkpoints",
     "FitResult",
     "Limit",
     "Scan",
     "Significance",
     "Contour",
+    "Coverage",
     "Impacts",
     "Goodness",
     "NuemstatError",

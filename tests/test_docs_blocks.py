@@ -45,7 +45,9 @@ def run_command(line: str) -> None:
         script = f'nuemstat() {{ "{sys.executable}" -m nuemstat "$@"; }}; ' + re.sub(
             r"(_NUEMSTAT_COMPLETE=\w+) nuemstat", rf'\1 "{sys.executable}" -m nuemstat', line
         )
-        done = subprocess.run(["bash", "-c", f"{script}; complete -p nuemstat"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-c", f"{script}; complete -p nuemstat"], capture_output=True, text=True, check=False
+        )
         assert "_nuemstat_completion" in done.stdout, done.stderr
         return
     words = shlex.split(line)
@@ -129,5 +131,14 @@ def test_pages_have_blocks_of_known_languages():
     for page in PAGES:
         fences = re.findall(r"^```([^\n]*)$", page.read_text(), re.MULTILINE)
         opened = {fence for fence in fences if fence}
-        allowed = {"python", "sh", "yaml", "text", "json", "{toctree}", "{literalinclude} example.py", "{include} ../CHANGELOG.md"}
+        allowed = {
+            "python",
+            "sh",
+            "yaml",
+            "text",
+            "json",
+            "{toctree}",
+            "{literalinclude} example.py",
+            "{include} ../CHANGELOG.md",
+        }
         assert opened <= allowed, page

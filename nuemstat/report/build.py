@@ -89,7 +89,8 @@ def _jobs(results: Results, contours: bool) -> list[_Job]:
     together = results.joint or results.members[0]
     jobs.append(_Job(("fit",), f"best fit of {together.name}", _best_fit, (together,)))
     for entry in results.limits:
-        if not entry.expected:
+        # The joint fit of everything is expensive: its expected limit is shown where the results have it.
+        if not entry.expected and entry.experiment != JOINT:
             label = f"expected limit on {entry.coupling} of {entry.experiment}"
             jobs.append(
                 _Job(

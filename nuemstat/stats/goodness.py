@@ -91,9 +91,7 @@ def sparse(likelihood: Likelihood, best: Solution) -> list[str]:
             "toys do better"]  # fmt: skip
 
 
-def by_toys(
-    problem: Problem, best: Solution, number: int, seed: int, executor: Executor | None
-) -> dict[str, float]:
+def by_toys(problem: Problem, best: Solution, number: int, seed: int, executor: Executor | None) -> dict[str, float]:
     """The p-value as the share of toys, thrown at the best fit, that fit worse, with its binomial error.
 
     Tasks have a fixed size and toys seeds of their own, so who computes them does not matter.

@@ -93,9 +93,7 @@ def _warnings(rows: Sequence[Impact], problem: Problem, number: float, index: in
     return found
 
 
-def _impacts(
-    likelihood: Likelihood, best: Solution, index: int, covariance: FloatArray, scale: float
-) -> list[Impact]:
+def _impacts(likelihood: Likelihood, best: Solution, index: int, covariance: FloatArray, scale: float) -> list[Impact]:
     """One row for each nuisance, constrained or free."""
     rows = []
     for j, definition in enumerate(likelihood.definitions):
@@ -174,9 +172,7 @@ def _groups(
     return (*order, found[-1]), whole, full
 
 
-def _limits(
-    problem: Problem, best: Solution, names: Sequence[str], cl: float
-) -> tuple[list[Piece], Piece, float]:
+def _limits(problem: Problem, best: Solution, names: Sequence[str], cl: float) -> tuple[list[Piece], Piece, float]:
     """With these nuisances held at the best fit: the set at `cl`, the interval of Delta chi2 = 1, its minimum."""
     likelihood, coupling = problem.likelihood, problem.couplings[0]
     if names:

@@ -205,5 +205,3 @@ def finer(lines: FloatArray, factor: int) -> FloatArray:
     steps = np.arange(factor) / factor
     inner = (lines[:-1, None] + steps * np.diff(lines)[:, None]).ravel()
     return np.append(inner, lines[-1])
-
-

@@ -292,7 +292,14 @@ class Workspace(AsHtml, Strict):
 
     def __str__(self) -> str:
         rows = [
-            ("channel", c.name, f"{c.size} bins", f"{sum(c.observed):g} observed", f"{len(c.samples)} samples", c.statistic)
+            (
+                "channel",
+                c.name,
+                f"{c.size} bins",
+                f"{sum(c.observed):g} observed",
+                f"{len(c.samples)} samples",
+                c.statistic,
+            )
             for c in self.channels
         ]
         held = [f"{self._count(kind)} {word}" for kind, word in _KINDS.items() if self._count(kind)]

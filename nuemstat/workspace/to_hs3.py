@@ -25,7 +25,7 @@ from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf, write
 
 HS3_VERSION = "0.2"
 DIALECTS = ("implicit", "named", "2026-07")
-"""How constraints and interpolations are said; see `to_hs3`."""
+"""How constraints are said; see `to_hs3`."""
 
 PEDESTAL = "__pedestal"
 """Ending of the samples that take away what was added to keep another one positive."""
@@ -55,10 +55,10 @@ def to_hs3(
 ) -> Hs3Export:
     """The workspace as an HS3 document of version 0.2.
 
-    dialect : `implicit`, constraints by their kind and interpolations left to the defaults of HistFactory (codes 4
-        and 4p): what pyhs3 0.4 and RooFit to 6.40 read; `named`, each constraint a distribution of its own that
-        modifiers name as `constraint_name`, as RooFit 6.32 to 6.40.0 write it; `2026-07`, the same with the key
-        `constraint` and the interpolation of norms spelled out, as RooFit writes since July 2026;
+    dialect : `implicit`, constraints by their kind: what pyhs3 0.4 and RooFit to 6.40 read; `named`, each constraint
+        a distribution of its own that modifiers name as `constraint_name`, as RooFit 6.32 to 6.40.0 write it;
+        `2026-07`, the same with the key `constraint`, as RooFit writes since July 2026. All leave interpolations to
+        the defaults of HistFactory (codes 4 and 4p), which later readers keep for files that name none;
     floating : couplings that float in the analysis, all others are constant at their default; the first one when
         None; pedestal : pseudo-counts of a bin of a Gaussian channel.
 
@@ -174,9 +174,7 @@ class _Writer:
             case "normfactor":
                 return [{"name": name, "parameter": name, "type": kind}]
             case "normsys":
-                return [
-                    {"name": name, "parameter": name, "type": kind, **self._constraint(name, norm=True), "data": data}
-                ]
+                return [{"name": name, "parameter": name, "type": kind, **self._constraint(name), "data": data}]
             case "histosys":
                 label = f"{name}__shape" if name in twice else name  # RooFit writes two modifiers of one name as one
                 ends = {end: {"contents": _raised(data[f"{end}_data"], pedestal)} for end in ("hi", "lo")}
@@ -193,15 +191,14 @@ class _Writer:
         return [per_bin]
 
     def _norm(self, name: str, data: Mapping[str, float]) -> dict[str, Any]:
-        return {"name": name, "parameter": name, "type": "normsys", **self._constraint(name, norm=True), "data": data}
+        return {"name": name, "parameter": name, "type": "normsys", **self._constraint(name), "data": data}
 
-    def _constraint(self, name: str, *, norm: bool = False) -> dict[str, Any]:
+    def _constraint(self, name: str) -> dict[str, Any]:
         if self.dialect == "implicit":
             return {"constraint": "Gauss"}
         if self.dialect == "named":
             return {"constraint_name": f"{name}Constraint"}
-        spelled = {"interpolation": {"type": "mult", "in": "poly6", "out": "exp"}} if norm else {}
-        return {"constraint": f"{name}Constraint", **spelled}
+        return {"constraint": f"{name}Constraint"}
 
     def constraints(self) -> Iterator[dict[str, Any]]:
         """The constraints as distributions, in the dialects that name them."""

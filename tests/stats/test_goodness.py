@@ -122,6 +122,7 @@ def test_agreement_of_universal_couplings_and_insensitive_experiments():
 
 def test_each_experiment_is_followed_into_its_own_basin():
     """Quadratic terms: the joint fit sits in one basin, an experiment alone prefers the other one."""
+
     def bins(name, linear, quadratic, observed):
         samples = [sample("bkg", [50.0, 50.0]), sample("nu", linear, charge_radius_ee=1),
                    sample("nu", quadratic, charge_radius_ee=2)]  # fmt: skip

@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -49,11 +51,13 @@ def test_the_submission_names_every_file(bundle):
 
 
 def test_hepdata_accepts_it(bundle):
-    validator = pytest.importorskip(
-        "hepdata_validator.full_submission_validator", reason="hepdata-validator is not installed"
-    )
-    judge = validator.FullSubmissionValidator()
-    assert judge.validate(directory=str(bundle)), judge.get_messages()
+    """In a process of its own, as it leaves files open."""
+    pytest.importorskip("hepdata_validator", reason="hepdata-validator is not installed (nuemstat[interop])")
+    program = "import sys; from hepdata_validator.full_submission_validator import FullSubmissionValidator as Judge; "
+    program += "judge = Judge(); valid = judge.validate(directory=sys.argv[1]); judge.print_errors(sys.argv[1]); "
+    command = [sys.executable, "-c", program + "sys.exit(not valid)", str(bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def rewritten(folder, name, change) -> None:
