@@ -14,7 +14,8 @@ from nuemstat.folder import whole_folder
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.combine import combine
-from nuemstat.workspace.document import Workspace, write_whole
+from nuemstat.workspace.document import Workspace
+from nuemstat.writing import write_whole
 
 if TYPE_CHECKING:
     from nuemstat.stats.results import Limit

@@ -20,7 +20,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "shipped" not in path
 
 FLOORS: list[tuple[str, ...]] = [
     ("errors", "notebook"),
-    ("strict", "vocabulary", "units", "polynomial", "resources"),
+    ("strict", "vocabulary", "units", "polynomial", "resources", "writing"),
     ("tables",),
     ("physics",),
     ("sources", "detector"),

@@ -25,7 +25,7 @@ def new_command(name: str, output: Path | None) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"{folder}: it is already there; a folder that is new or empty is allowed")
     from nuemstat.resources import data_file
-    from nuemstat.workspace.document import write_whole
+    from nuemstat.writing import write_whole
 
     for path in sorted(data_file("template").iterdir()):
         write_whole(folder / path.name, path.read_text().replace("my_experiment", name))

@@ -43,7 +43,7 @@ def note(text: str) -> None:
 def emit(result: Result, *, as_json: bool, output: Path | None) -> None:
     """Write a result to the file asked for, then print it as JSON or as its short table."""
     if output is not None:
-        from nuemstat.workspace.document import write_whole
+        from nuemstat.writing import write_whole
 
         write_whole(output, result.to_json().rstrip("\n") + "\n")
     click.echo(result.to_json().rstrip("\n") if as_json else str(result))
@@ -153,5 +153,6 @@ def open_together(specs: Sequence[str]) -> "Workspace":
         for done, spec in enumerate(specs):
             step(done, len(specs), f"opening {spec}")
             members.append(resolve(spec, progress=partial(step, done, len(specs))))
+    together = members[0] if len(members) == 1 else combine(members)
     share_table(members)
-    return members[0] if len(members) == 1 else combine(members)
+    return together

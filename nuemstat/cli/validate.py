@@ -22,7 +22,7 @@ def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool)
     with progress("validating") as step:
         rows = run(names or None, progress=step)
     if report is not None:
-        from nuemstat.workspace.document import write_whole
+        from nuemstat.writing import write_whole
 
         write_whole(report, markdown(rows))
         note(f"wrote {report}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nuemstat.plots import COLOURS, JOINT_COLOUR
-from nuemstat.workspace.document import write_whole
+from nuemstat.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from nuemstat.report.drawing import VARIABLES, Picture
 from nuemstat.report.html import belonging, heading, paragraph, section
 from nuemstat.report.pictures import looks
 from nuemstat.stats.results import FitResult
-from nuemstat.workspace.document import write_whole
+from nuemstat.writing import write_whole
 
 Drawn = tuple[Picture, str]
 

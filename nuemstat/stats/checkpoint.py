@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nuemstat.errors import FitError
-from nuemstat.workspace.document import write_whole
+from nuemstat.writing import write_whole
 
 SCHEMA = "nuemstat/checkpoint/1"
 Outcome = Mapping[str, Any]

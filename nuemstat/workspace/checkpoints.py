@@ -20,9 +20,10 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
 from nuemstat.strict import Name, Strict, one_line
-from nuemstat.workspace.document import Workspace, write_whole
+from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.reading import parse_json, read_bytes
 from nuemstat.workspace.to_pyhf import pyhf_parameters, to_pyhf
+from nuemstat.writing import write_whole
 
 SCHEMA = "nuemstat/checkpoints/1"
 TOLERANCE = 1e-7
@@ -101,8 +102,8 @@ def check_points(workspace: Workspace, *, points: int = 20, seed: int = 1) -> Ch
     found = []
     for number in range(points):
         held = own if number < points // 2 else frozenset[str]()
-        values = _drawn(likelihood, base, steps, held, generator, histfactory)
-        found.append(CheckPoint(values=values, native=_short(native(values)), histfactory=_short(histfactory(values))))
+        values, theirs = _drawn(likelihood, base, steps, held, generator, histfactory)
+        found.append(CheckPoint(values=values, native=_short(native(values)), histfactory=_short(theirs)))
     return CheckPoints(workspace=workspace.name, digest=workspace.digest, reference=reference, points=tuple(found))
 
 
@@ -256,8 +257,9 @@ def _drawn(
     held: frozenset[str],
     generator: np.random.Generator,
     histfactory: Evaluate,
-) -> dict[str, float]:
-    """One point at which every bin is positive in both forms; drawn ever closer to the reference until there is one."""
+) -> tuple[dict[str, float], float]:
+    """One point at which every bin is positive in both forms, and its 2 NLL by pyhf; drawn ever closer to the reference
+    until there is one."""
     suits = _criterion(likelihood, reference)
     for trial in range(200):
         size = 0.97**trial
@@ -272,6 +274,7 @@ def _drawn(
         }
         if suits(likelihood.counts(likelihood.vector(values))):
             with np.errstate(all="ignore"):
-                if np.isfinite(histfactory(values)):
-                    return values
+                theirs = histfactory(values)
+            if np.isfinite(theirs):
+                return values, theirs
     raise WorkspaceError(f"{likelihood.workspace.name}: no check point with positive counts in all bins is found")

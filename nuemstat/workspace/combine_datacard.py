@@ -16,8 +16,9 @@ import numpy as np
 from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.polynomial import FloatArray
 from nuemstat.workspace.datacard_basis import Process, processes
-from nuemstat.workspace.document import Workspace, write_whole
+from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.to_root import Histogram, check_new, write_file
+from nuemstat.writing import write_whole
 
 _RANGE = 10.0  # of a coupling in the card, in units of the widest basis
 _EQUAL = 1e-9  # relative: when the change of a template is one factor for all bins

@@ -186,7 +186,8 @@ def _size(workspace: Workspace, name: str, place: int, powers: npt.NDArray[np.in
     definition = workspace.parameter(name)
     if definition.kind == "free":
         ends = [abs(end) for end in definition.bounds if end is not None]
-        return max(ends) if powers[:, place].max() > 2 and len(ends) == 2 else max(0.2 * abs(definition.default), 0.05)
+        whole = powers[:, place].max() > 2 and len(ends) == 2
+        return float(max(ends) if whole else max(0.2 * abs(definition.default), 0.05))
     own = (powers[:, place] > 0) & (powers.sum(axis=1) == powers[:, place])
     rest = max(1.0, float(np.abs(nominal[~own]).max(initial=0.0)))
     pairs = zip(np.abs(nominal[own]).max(axis=1), powers[own, place], strict=True)

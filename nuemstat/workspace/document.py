@@ -7,7 +7,6 @@ It is the border between physics, which writes it, and statistics, which reads i
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -23,6 +22,7 @@ from nuemstat.polynomial import FloatArray, monomial_name
 from nuemstat.strict import Name, Strict, one_line
 from nuemstat.workspace.modifiers import Modifier, Numbers
 from nuemstat.workspace.reading import parse_json, read_bytes
+from nuemstat.writing import pretty, write_whole
 
 SCHEMA = "nuemstat/workspace/1"
 Bounds = tuple[float | None, float | None]
@@ -360,23 +360,6 @@ def rounded(values: Any) -> tuple[float, ...]:
     return tuple(float(f"{value:.9g}") + 0.0 for value in array)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file through a neighbour that then takes its name."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
-
-
 def _unique(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
@@ -387,14 +370,3 @@ def _unique(what: str, names: Iterable[str]) -> None:
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-
-
-def pretty(value: Any, indent: str = "") -> str:
-    """JSON text with one array of numbers per line."""
-    inner = indent + " "
-    if isinstance(value, dict) and value:
-        rows = (f"{inner}{json.dumps(key)}: {pretty(item, inner)}" for key, item in value.items())
-        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{indent}]"
-    return json.dumps(value)

@@ -20,11 +20,12 @@ from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.workspace.checkpoints import CheckPoints, check_points, verify, verify_histfactory
-from nuemstat.workspace.document import Channel, Workspace, write_whole
+from nuemstat.workspace.document import Channel, Workspace
 from nuemstat.workspace.from_hs3 import read_hs3
 from nuemstat.workspace.reading import parse_json, read_bytes
 from nuemstat.workspace.to_hs3 import write_hs3
 from nuemstat.workspace.to_pyhf import write_pyhf
+from nuemstat.writing import write_whole
 
 CHECKSUMS = "checksums.txt"
 _CONTENT = {

@@ -66,7 +66,13 @@ def kind_of(content: Any, where: str = "workspace") -> Kind:
         return "pyhf"
     if "patches" in keys:
         raise WorkspaceError(f"{where}: found a pyhf patch set; apply a patch with pyhf first, then give the workspace")
-    found = f"keys {', '.join(sorted(map(str, keys))[:8])}" if keys else f"a {type(content).__name__}"
+    found = (
+        f"keys {', '.join(sorted(map(str, keys))[:8])}"
+        if keys
+        else "a list"
+        if isinstance(content, tuple | list)
+        else f"a {type(content).__name__}"
+    )
     raise WorkspaceError(
         f"{where}: found {found}; a native workspace (schema), one of pyhf (channels, observations, measurements) or "
         "of HS3 (distributions, metadata) is allowed"

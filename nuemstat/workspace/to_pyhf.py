@@ -18,7 +18,7 @@ import numpy as np
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import UNIVERSAL
-from nuemstat.workspace.document import Workspace, pretty, write_whole
+from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.pyhf_config import (
     COUPLING_RANGE,
     DEFAULT_CODES,
@@ -33,6 +33,7 @@ from nuemstat.workspace.pyhf_samples import Ledger, channel_document
 from nuemstat.workspace.pyhf_schema import pyhf_document
 from nuemstat.workspace.pyhf_tied import Tie, powers_of_defaults, tied_model, ties_by_name
 from nuemstat.workspace.reading import parse_json, read_bytes
+from nuemstat.writing import pretty, write_whole
 
 PSEUDO_COUNTS = 1e8
 """Pedestal of Gaussian channels: larger ones are closer to a Gaussian but defeat pyhf's minimisers."""

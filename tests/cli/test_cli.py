@@ -286,7 +286,7 @@ def test_mistakes_are_one_line(capsys, toys, tmp_path, monkeypatch, arguments, p
         ),
         (lambda text: text.replace('"observed"', '"obsered"'), "unknown key 'obsered'.*did you mean 'observed'"),
         (lambda text: text.replace("165.0", "1").replace("40.0", "41.0"), "digest: found sha256"),
-        (lambda text: "[1, 2]", "schema: found 'list'"),
+        (lambda text: "[1, 2]", "found a list"),
         (lambda text: "\x00\xff", "not JSON"),
     ],
 )

@@ -1,0 +1,37 @@
+"""Text files that are there whole or not at all, and JSON that people can read."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nuemstat.errors import WorkspaceError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file through a neighbour that then takes its name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON text with one array of numbers per line."""
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        rows = (f"{inner}{json.dumps(key)}: {pretty(item, inner)}" for key, item in value.items())
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{indent}]"
+    return json.dumps(value)
