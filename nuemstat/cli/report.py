@@ -32,6 +32,7 @@ _ENTRIES = ("limits.json", "workspaces", "profiles")
 )
 @click.option("--validate", is_flag=True, help="Compute the comparison with published numbers.")
 @click.option("--no-contours", is_flag=True, help="Leave out regions of two couplings and impacts.")
+@click.option("--joint-contours", is_flag=True, help="Regions of the joint fit too; minutes with many experiments.")
 @click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1), help="[2]")
 @level
 def report_command(
@@ -42,6 +43,7 @@ def report_command(
     validation: Path | None,
     validate: bool,
     no_contours: bool,
+    joint_contours: bool,
     processes: int,
     cl: float,
 ) -> None:
@@ -70,6 +72,7 @@ def report_command(
         asked = models if results is not None else ()
         with progress("report") as step:
             build(folder, models=asked, couplings=couplings, validation=rows, contours=not no_contours,
+                joint_contours=joint_contours,
                   progress=step, executor=executor)  # fmt: skip
     note(f"wrote {output / 'index.html'}")
 

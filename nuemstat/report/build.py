@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nuemstat.report.drawing import Picture, render
 from nuemstat.report.page import Page, write_page
 from nuemstat.report.spectra import Spectrum, spectra
 from nuemstat.stats.results import FitResult
-from nuemstat.study import JOINT, Progress
+from nuemstat.study import Progress
 from nuemstat.workspace.document import Workspace
 
 PAIRS = (
@@ -35,13 +36,15 @@ def build(
     couplings: Sequence[str] = (),
     validation: Sequence[Mapping[str, Any]] = (),
     contours: bool = True,
+    joint_contours: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> Path:
     """Add index.html and pictures/ to a folder that holds results of `nuemstat limits`.
 
     models, couplings : restrict the report to these; validation : rows as `nuemstat validate --json` gives them;
-    contours : draw two-parameter regions and impacts too; executor : where fits and drawings are made.
+    contours : draw two-parameter regions and impacts too; joint_contours : regions of the joint fit as well, which
+    takes minutes with many experiments; executor : where fits and drawings are made.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def build(
     """
     results = content.read(folder, models=models, couplings=couplings)
     # Everything that draws is known before anything is computed, so that progress can say how much there is.
-    jobs = _jobs(results, contours)
+    jobs = _jobs(results, contours, joint_contours)
     steps = _Steps(progress, executor, len(jobs))
     answers = steps.through(_run, jobs, [job.label for job in jobs])
     found = dict(zip([job.key for job in jobs], answers, strict=True))
@@ -57,8 +60,7 @@ def build(
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
     texts = steps.through(render, [(target, picture) for picture in drawn], [f"drew {p.title}" for p in drawn])
-    known = [(key, value) for key, value in found.items() if not isinstance(value, str)]
-    asimov = {(key[1], key[2]): value for key, value in known if key[0] == "asimov"}
+    asimov = {pair: upper for key, part in found.items() if key[0] == "asimov" for pair, upper in dict(part).items()}
     remarks = tuple(value for value in found.values() if isinstance(value, str))
     page = Page(results, tuple(zip(drawn, texts, strict=True)), asimov, _fit(found), tuple(validation), remarks)
     return write_page(folder, page)
@@ -81,33 +83,52 @@ def _run(job: _Job) -> Any:
         return f"{job.label}: {error}"
 
 
-def _jobs(results: Results, contours: bool) -> list[_Job]:
-    everything = {workspace.name: workspace for workspace in results.members}
-    if results.joint is not None:
-        everything[JOINT] = results.joint
-    jobs = [_Job(("spectra", w.name), f"best fit of {w.name}", spectra, (results, w)) for w in results.members]
+def _jobs(results: Results, contours: bool, joint_contours: bool) -> list[_Job]:
+    """What has to be fitted, one job for each experiment, so that a workspace is sent to a worker once."""
     together = results.joint or results.members[0]
-    jobs.append(_Job(("fit",), f"best fit of {together.name}", _best_fit, (together,)))
-    for entry in results.limits:
+    jobs = [_Job(("fit",), f"best fit of {together.name}", _best_fit, (together,))]
+    for workspace in results.members:
+        own = tuple(entry for entry in results.limits if entry.experiment == workspace.name)
+        jobs.append(_Job(("spectra", workspace.name), f"best fit of {workspace.name}", spectra, (own, workspace)))
         # The joint fit of everything is expensive: its expected limit is shown where the results have it.
-        if not entry.expected and entry.experiment != JOINT:
-            label = f"expected limit on {entry.coupling} of {entry.experiment}"
-            jobs.append(
-                _Job(
-                    ("asimov", entry.experiment, entry.coupling), label, _asimov, (everything[entry.experiment], entry)
-                )
-            )
-    if contours:
-        from nuemstat.study import sensitive_couplings
+        wanted = tuple(entry for entry in own if not entry.expected)
+        jobs.append(
+            _Job(("asimov", workspace.name), f"expected limits of {workspace.name}", _asimov, (workspace, wanted))
+        )
+    return jobs + (_two_couplings(results, together, joint_contours) if contours else [])
 
-        held, asked = sensitive_couplings(together), set(results.couplings)
-        for pair in PAIRS:
-            if set(pair) <= set(held) & asked:
-                jobs.append(_Job(("contour", *pair), f"contour of {pair[0]} and {pair[1]}", _contour, (together, pair)))
-        for kind in KINDS:
-            if kind in held and kind in asked:
-                jobs.append(_Job(("impacts", kind), f"impacts on {kind}", _impacts, (together, kind)))
+
+def _two_couplings(results: Results, together: Workspace, joint: bool) -> list[_Job]:
+    """Regions of each pair in the experiments that limit one of them best, in the joint fit on request; impacts."""
+    from nuemstat.study import sensitive_couplings
+
+    jobs, asked = [], set(results.couplings)
+    held = {workspace.name: set(sensitive_couplings(workspace)) & asked for workspace in results.members}
+    for pair in PAIRS:
+        chosen = [w for w in results.members if w.name in _strongest(results, pair, held)]
+        chosen += [together] if joint and results.joint is not None and set(pair) <= set().union(*held.values()) else []
+        for workspace in chosen:
+            label = f"contour of {pair[0]} and {pair[1]}, {workspace.name}"
+            jobs.append(_Job(("contour", *pair, workspace.name), label, _contour, (workspace, pair)))
+    for kind in KINDS:
+        if kind in set().union(*held.values()):
+            jobs.append(_Job(("impacts", kind), f"impacts on {kind}", _impacts, (together, kind)))
     return jobs
+
+
+def _strongest(results: Results, pair: tuple[str, str], held: Mapping[str, set[str]]) -> set[str]:
+    """Of the experiments that hold both couplings, the one with the smallest limit on each."""
+    found = set()
+    for name in pair:
+        limits = {
+            entry.experiment: entry.upper_limit
+            for entry in results.limits
+            if entry.coupling == name
+            and entry.upper_limit is not None
+            and set(pair) <= held.get(entry.experiment, set())
+        }
+        found |= {min(limits, key=lambda who: limits[who])} if limits else set()
+    return found
 
 
 def _best_fit(workspace: Workspace) -> FitResult:
@@ -116,10 +137,16 @@ def _best_fit(workspace: Workspace) -> FitResult:
     return fit(workspace)
 
 
-def _asimov(workspace: Workspace, entry: LimitEntry) -> float | None:
+def _asimov(workspace: Workspace, entries: Sequence[LimitEntry]) -> dict[tuple[str, str], float | None]:
+    """Upper limits expected for data without new physics; those that cannot be had are left out."""
     from nuemstat.stats.intervals import limit
 
-    return limit(workspace, entry.coupling, cl=entry.cl, data="asimov").upper_limit
+    found = {}
+    for entry in entries:
+        with suppress(NuemstatError):
+            upper = limit(workspace, entry.coupling, cl=entry.cl, data="asimov").upper_limit
+            found[entry.experiment, entry.coupling] = upper
+    return found
 
 
 def _contour(workspace: Workspace, pair: tuple[str, str]) -> Any:
@@ -137,19 +164,20 @@ def _impacts(workspace: Workspace, coupling: str) -> Any:
 def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Picture]:
     drawn = pictures.profiles(results)
     drawn += pictures.histories(history.published(), history.ours(results))
-    who = JOINT if results.joint is not None else results.members[0].name
     for key, answer in found.items():
         if isinstance(answer, str):
             continue
         match key[0]:
             case "spectra":
                 drawn += pictures.spectra([item for item in answer if isinstance(item, Spectrum)])
-            case "contour":
-                drawn.append(pictures.contour(answer, who))
             case "impacts":
                 drawn.append(pictures.impacts(answer))
             case "fit":
                 drawn += _pulls(answer, results.joint or results.members[0])
+    for pair in PAIRS:
+        regions = {key[3]: found[key] for key in found if key[0] == "contour" and key[1:3] == pair}
+        regions = {who: answer for who, answer in regions.items() if not isinstance(answer, str)}
+        drawn += [pictures.contour(regions)] if regions else []
     return drawn
 
 

@@ -86,7 +86,9 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
             _figures(by_kind["spectrum"])]),
     ]  # fmt: skip
     if by_kind["contour"]:
-        words = f"Regions of two couplings together in the {joint}, every piece of them."
+        words = (
+            "Regions of two couplings together, every piece of them, for the experiments that limit one of them best."
+        )
         found.insert(2, ("contours", "Two couplings", [paragraph(words), _figures(by_kind["contour"])]))
     found.append(("fit", joint.capitalize(), _fit_parts(page, by_kind)))
     if len(results.members) > 1:

@@ -1,6 +1,6 @@
 """Which pictures a report has, and how each is drawn; every one comes with its data and with words for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -292,28 +292,32 @@ def impacts(found: Any) -> Picture:
     )
 
 
-def contour(found: Any, who: str) -> Picture:
-    """Confidence regions of two couplings together."""
-    (a, b), rows = found.couplings, []
-    for region in found.regions:
-        for number, piece in enumerate(region.components):
-            for line, points in enumerate([piece.outline, *piece.holes]):
-                rows += [f"{region.cl:g},{number},{line},{x:.7g},{y:.7g}" for x, y in points]
-    levels = ", ".join(f"{100 * region.cl:g} %" for region in found.regions)
-    pieces = sum(len(region.components) for region in found.regions)
+def contour(found: Mapping[str, Any]) -> Picture:
+    """Confidence regions of two couplings together, of one or several fits."""
+    first = next(iter(found.values()))
+    (a, b), rows = first.couplings, []
+    for who, result in found.items():
+        for region in result.regions:
+            for number, piece in enumerate(region.components):
+                for line, points in enumerate([piece.outline, *piece.holes]):
+                    rows += [f"{who},{region.cl:g},{number},{line},{x:.7g},{y:.7g}" for x, y in points]
+    levels = ", ".join(f"{100 * region.cl:g} %" for region in first.regions)
+    best = "; ".join(
+        f"best fit of {who} at ({r.best_fit[a]:.3g}, {r.best_fit[b]:.3g}), "
+        f"{sum(len(region.components) for region in r.regions)} pieces"
+        for who, r in found.items()
+    )
     return Picture(
-        name=f"contour-{who}-{a}-{b}",
-        title=f"{a} and {b}, {who}",
-        alt=f"Regions at {levels} of {a} in {found.units[0]} against {b} in {found.units[1]}; {pieces} pieces in all; "
-        f"best fit at ({found.best_fit[a]:.3g}, {found.best_fit[b]:.3g}).",
+        name=f"contour-{a}-{b}",
+        title=f"{a} and {b}",
+        alt=f"Regions at {levels} of {a} in {first.units[0]} against {b} in {first.units[1]}; {best}.",
         csv=_csv(
-            f"contours of {a} and {b}, {who}",
-            ("level", "piece", "line", f"{a} [{found.units[0]}]", f"{b} [{found.units[1]}]"),
+            f"contours of {a} and {b}",
+            ("experiment", "level", "piece", "line", f"{a} [{first.units[0]}]", f"{b} [{first.units[1]}]"),
             rows,
         ),
-        draw=partial(_draw, plots.contours, {who: found}),
+        draw=partial(_draw, plots.contours, dict(found)),
         size=(4.6, 4.2),
-        experiment=who,
     )
 
 

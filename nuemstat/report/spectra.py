@@ -1,13 +1,13 @@
 """Each experiment's best fit, and what its spectrum becomes with a coupling at its limit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nuemstat.errors import NuemstatError
 from nuemstat.polynomial import FloatArray
-from nuemstat.report.content import Results
+from nuemstat.report.content import LimitEntry
 from nuemstat.stats.kernels import Kernel
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import global_minimum
@@ -38,8 +38,8 @@ class Spectrum:
     at_limit: Mapping[str, FloatArray]
 
 
-def spectra(results: Results, workspace: Workspace) -> tuple[Spectrum, ...]:
-    """All channels of one experiment along each of their axes.
+def spectra(limits: Sequence[LimitEntry], workspace: Workspace) -> tuple[Spectrum, ...]:
+    """All channels of one experiment along each of their axes; limits : its own, for the lines with couplings at them.
 
     Raises
     ------
@@ -49,24 +49,24 @@ def spectra(results: Results, workspace: Workspace) -> tuple[Spectrum, ...]:
     best = global_minimum(likelihood, starts(likelihood, ()))
     total = _by_channel(likelihood, best.x)
     parts = {name: _part(workspace, likelihood, name, best.x) for name in _processes(workspace)}
-    pushed = _at_limits(results, workspace)
+    pushed = _at_limits(limits, workspace)
     found = []
     for channel in workspace.channels:
         values = {name: part[channel.name] for name, part in parts.items() if channel.name in part}
-        limits = {name: counts[channel.name] for name, counts in pushed.items()}
+        at_limit = {name: counts[channel.name] for name, counts in pushed.items()}
         found += [
-            _along(workspace.name, channel, number, total[channel.name], values, limits)
+            _along(workspace.name, channel, number, total[channel.name], values, at_limit)
             for number in range(len(channel.axes))
         ]
     return tuple(found)
 
 
-def _at_limits(results: Results, workspace: Workspace) -> dict[str, dict[str, FloatArray]]:
+def _at_limits(limits: Sequence[LimitEntry], workspace: Workspace) -> dict[str, dict[str, FloatArray]]:
     """Expected counts with each universal coupling at the end of its set that is furthest from 0."""
     found = {}
-    for entry in results.limits:
+    for entry in limits:
         ends = [end for pair in entry.intervals for end in pair if end is not None]
-        if entry.experiment != workspace.name or entry.coupling not in UNIVERSAL or not ends:
+        if entry.coupling not in UNIVERSAL or not ends:
             continue
         try:
             likelihood = prepare(workspace, fixed={entry.coupling: max(ends, key=abs)}).likelihood

@@ -20,7 +20,7 @@ BAD = {
     "deep objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested deeper"),
     "moderately deep": (b"[" * 900 + b"]" * 900, "nested deeper|found a tuple"),
     "no workspace": (b'{"a": 1}', "found keys a; a native workspace"),
-    "a list": (b"[1]", "found a tuple; a native workspace"),
+    "a list": (b"[1]", "found a list; a native workspace"),
     "a patch set": (b'{"patches": [], "metadata": {}}', "found a pyhf patch set"),
     "a newer version": (
         b'{"schema": "nuemstat/workspace/2"}',
