@@ -210,7 +210,7 @@ def spectra(found: Sequence[Spectrum]) -> list[Picture]:
                     [",".join(f"{x:.7g}" for x in row) for row in table],
                 ),
                 draw=partial(_draw_spectrum, spectrum),
-                size=(4.6, 3.8),
+                size=(4.6, 4.2),
                 experiment=spectrum.experiment,
             )
         )
@@ -238,7 +238,7 @@ def _draw_spectrum(spectrum: Spectrum, figure: "Figure") -> None:
     axes.set_xlabel(f"{spectrum.axis} [{spectrum.unit}]")
     axes.set_ylabel("counts per bin")
     _spectrum_scale(axes, spectrum)
-    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
