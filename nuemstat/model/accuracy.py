@@ -25,7 +25,6 @@ LIMIT = 0.05
 """Largest deviation allowed within two sigma, in units of the bin's error."""
 
 _PROBES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
-_PROBES_OF_PULLS = (-2.0, 2.0)  # a pull of the source is linear in the counts or nearly so: worst at the ends
 _SHARES = (-1.0, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.0)
 
 
@@ -51,8 +50,7 @@ def largest_deviations(
         if morph.row.varies is None:  # released alternatives: the anchors are all that is known
             continue
         name = next(n for n, row in version.document.nuisances.items() if row == morph.row)
-        probes = _PROBES_OF_PULLS if morph.row.paths[0].startswith("source.pulls.") else _PROBES
-        exact = {alpha: moved(version, name, morph.row, alpha).templates for alpha in probes}
+        exact = {alpha: moved(version, name, morph.row, alpha).templates for alpha in _PROBES}
         worst, where = probe.worst(exact, morph.row.processes, partial(_morphed, parameter=morph.parameter))
         line = f"morph {morph.parameter}: within {worst:.2g} of a bin's error up to 2 sigma{where}"
         if worst > LIMIT:
