@@ -21,13 +21,29 @@ A file looks like this (every key below, no others)::
 `compute` is one of
 
     {kind: limit, coupling, take: upper_limit | interval | intervals | best_fit, cl, method, data, free, fixed, times}
-    {kind: fit, take: coupling | coupling_error | nuisance | pull | q_min | p_value, name, data, free, fixed}
-    {kind: yield, process, channels, data, free, fixed}        counts at the best fit
+    {kind: fit, take: coupling | coupling_error | nuisance | nuisance_error | pull | q_min | p_value, name, data, free,
+     fixed}
+    {kind: yield, process, channels, error_of, data, free, fixed}   counts at the best fit; with the name of a norm
+                                                                    in error_of, the error of the counts by it
     {kind: expected, process, channels, at}                    counts before any fit, nuisances at their centres
+    {kind: observed, channels}                                 what was counted
     {kind: significance, coupling, at, data, free, fixed}      in standard deviations
 
+Questions that no publication answers, or that are put to several variants, stand in a second list: ours beside ours::
+
+    side_by_side:
+      - quantity: magnetic_moment, LZ first science run
+        compute: {kind: limit, coupling: magnetic_moment, take: upper_limit}
+        workspaces: {fea: "lz_sr1:fea", epa: "lz_sr1:epa", rrpa: lz_sr1}    # a column each; or lists: joint fits
+        absent: {exact: "no table of it exists"}                             # a column that cannot be given, and why
+        unit: mu_B
+        published: 1.1e-11                  # optional, with its source
+        source: "arXiv:2207.05036"
+        note: "..."                         # optional
+
 `times` multiplies ours, for numbers that were printed in another convention (alpha x millicharge, half a radius).
-`channels` restricts a sum over all channels; `free`, `fixed` and `at` speak physical units, as the command line does.
+`process` is one, or a list to be summed; `channels` restricts a sum over all channels; `free`, `fixed` and `at` speak
+physical units, as the command line does.
 `take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
 A relative tolerance is relative to the published number; for intervals to each end (two numbers: of the lower and of
 the upper end), or to half of the width where an end is nearer to zero than a fifth of that. Rows of status memory and
@@ -46,6 +62,7 @@ SCHEMA = "nuemstat/validation/1"
 Interval = tuple[float, float]
 Positive = Annotated[float, Field(gt=0)]
 Value = float | Interval | tuple[Interval, ...]
+Processes = Name | Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
 def as_intervals(value: Value) -> tuple[Interval, ...]:
@@ -53,6 +70,13 @@ def as_intervals(value: Value) -> tuple[Interval, ...]:
     if isinstance(value, tuple):
         return tuple(_pair(item) for item in value) if isinstance(value[0], tuple) else (_pair(value),)
     return ((value, value),)
+
+
+def written(value: Value) -> str:
+    """A number, an interval or several, with four digits."""
+    if not isinstance(value, tuple):
+        return f"{value:.4g}"
+    return " u ".join(f"[{lo:.4g}, {hi:.4g}]" for lo, hi in as_intervals(value))
 
 
 def _pair(item: object) -> Interval:
@@ -84,7 +108,7 @@ class FitOf(_Inference):
     """A number of the best fit; `name` is the coupling or the nuisance."""
 
     kind: Literal["fit"]
-    take: Literal["coupling", "coupling_error", "nuisance", "pull", "q_min", "p_value"]
+    take: Literal["coupling", "coupling_error", "nuisance", "nuisance_error", "pull", "q_min", "p_value"]
     name: Name | None = None
 
     @model_validator(mode="after")
@@ -95,20 +119,28 @@ class FitOf(_Inference):
 
 
 class YieldOf(_Inference):
-    """Counts of a process at the best fit."""
+    """Counts of a process at the best fit, or their error by that of the process' norm `error_of`."""
 
     kind: Literal["yield"]
-    process: Name
+    process: Processes
     channels: tuple[Name, ...] | None = None
+    error_of: Name | None = None
 
 
 class ExpectedOf(Strict):
     """Counts of a process before any fit."""
 
     kind: Literal["expected"]
-    process: Name
+    process: Processes
     channels: tuple[Name, ...] | None = None
     at: dict[Name, float] = Field(default_factory=dict)
+
+
+class ObservedOf(Strict):
+    """What was observed, summed over bins."""
+
+    kind: Literal["observed"]
+    channels: tuple[Name, ...] | None = None
 
 
 class SignificanceOf(_Inference):
@@ -119,7 +151,7 @@ class SignificanceOf(_Inference):
     at: float
 
 
-Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | SignificanceOf, Field(discriminator="kind")]
+Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | ObservedOf | SignificanceOf, Field(discriminator="kind")]
 
 
 class Tolerance(Strict):
@@ -179,17 +211,46 @@ class Row(Strict):
         return self
 
 
+class SideBySide(Strict):
+    """One question put to several variants or joint fits, a column each."""
+
+    quantity: str
+    compute: Compute
+    workspaces: Annotated[dict[Name, str | tuple[str, ...]], Field(min_length=1)]
+    absent: dict[Name, str] = Field(default_factory=dict)
+    unit: str
+    published: Value | None = None
+    source: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _columns_and_source(self) -> "SideBySide":
+        for name in self.absent:
+            if name in self.workspaces:
+                raise ValueError(f"column {name!r} stands in workspaces and in absent; one of the two is allowed")
+        if (self.published is None) != (self.source is None):
+            raise ValueError("published and source go together")
+        return self
+
+
 class Document(Strict):
-    """The published numbers of one experiment."""
+    """The published numbers of one experiment, and what is shown side by side."""
 
     schema_: Literal["nuemstat/validation/1"] = Field(alias="schema")
     experiment: Name
     title: str
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    rows: tuple[Row, ...] = ()
+    side_by_side: tuple[SideBySide, ...] = ()
 
-    @field_validator("rows")
+    @model_validator(mode="after")
+    def _something(self) -> "Document":
+        if not self.rows and not self.side_by_side:
+            raise ValueError("found neither rows nor side_by_side; one or more are needed")
+        return self
+
+    @field_validator("rows", "side_by_side")
     @classmethod
-    def _unique(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    def _unique(cls, rows: tuple[Row | SideBySide, ...]) -> tuple[Row | SideBySide, ...]:
         names = [row.quantity for row in rows]
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)

@@ -4,30 +4,15 @@ The format of the files is in `nuemstat.published`.
 """
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from nuemstat.errors import ModelError, NuemstatError, suggestion
-from nuemstat.published import (
-    Document,
-    ExpectedOf,
-    FitOf,
-    LimitOf,
-    Row,
-    SignificanceOf,
-    Value,
-    YieldOf,
-    as_intervals,
-    read,
-)
-from nuemstat.workspace.document import Workspace
-
-if TYPE_CHECKING:
-    from nuemstat.stats.results import FitResult, Limit
+from nuemstat.ours import Engine
+from nuemstat.published import Document, Row, Value, as_intervals, read, written
+from nuemstat.sidebyside import Beside, StandardFit, beside, standard_fit, tables
 
 Verdict = Literal["agrees", "differs", "broken", "shown", "failed"]
 
@@ -72,25 +57,67 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(resources.validation_folder().glob("*.yaml"))}
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is computed: rows against published numbers, ours beside ours, fits of the Standard Model."""
+
+    rows: tuple[Comparison, ...]
+    beside: tuple[Beside, ...]
+    fits: tuple[StandardFit, ...]
+
+
 def run(
     names: Sequence[str] | None = None, *, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Comparison]:
+    """The rows of `report` alone.
+
+    Raises
+    ------
+    ModelError : no published numbers of that name, or a file that does not fit.
+    """
+    return list(report(names, beside_too=False, progress=progress).rows)
+
+
+def report(
+    names: Sequence[str] | None = None,
+    *,
+    beside_too: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Report:
     """Compute every row of the named experiments (or files); all shipped ones when None.
+
+    beside_too : compute as well what stands side by side, and how well the Standard Model fits each experiment.
 
     Raises
     ------
     ModelError : no published numbers of that name, or a file that does not fit.
     """
     documents = [read(_path(name)) for name in (shipped() if names is None else names)]
-    engine = _Engine()
-    total = sum(len(document.rows) for document in documents)
-    found: list[Comparison] = []
-    for document in documents:
-        for row in document.rows:
-            found.append(_compare(document, row, engine))
-            if progress is not None:
-                progress(len(found), total, f"{document.experiment}, {row.quantity}")
-    return found
+    engine = Engine()
+    rows = [(document, row) for document in documents for row in document.rows]
+    pairs = [(document, row) for document in documents for row in document.side_by_side if beside_too]
+    tested = [document.experiment for document in documents if beside_too]
+    done, total = 0, len(rows) + len(pairs) + len(tested)
+
+    def step(text: str) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total, text)
+
+    compared: list[Comparison] = []
+    for document, row in rows:
+        compared.append(_compare(document, row, engine))
+        step(f"{document.experiment}, {row.quantity}")
+    answers: list[Beside] = []
+    for document, question in pairs:
+        answers.append(beside(document, question, engine))
+        step(f"{document.experiment}, {question.quantity}")
+    fits: list[StandardFit] = []
+    for experiment in tested:
+        fits += [found] if (found := standard_fit(experiment, engine)) is not None else []
+        step(f"{experiment}, goodness of fit")
+    return Report(tuple(compared), tuple(answers), tuple(fits))
 
 
 def _path(name: str) -> Path:
@@ -103,118 +130,10 @@ def _path(name: str) -> Path:
     return known[name]
 
 
-class _Engine:
-    """Computes what rows ask for; what several rows share is computed once."""
-
-    def __init__(self) -> None:
-        self.workspace = cache(self._workspace)
-        self._fits: dict[str, FitResult] = {}
-        self._limits: dict[str, Limit] = {}
-
-    @staticmethod
-    def _workspace(specs: tuple[str, ...]) -> Workspace:
-        from nuemstat.study import joined
-
-        return joined(specs)[0]
-
-    def value(self, row: Row) -> Value:
-        """Our number for a row."""
-        specs = (row.workspace,) if isinstance(row.workspace, str) else row.workspace
-        compute, workspace = row.compute, self.workspace(specs)
-        if isinstance(compute, ExpectedOf):
-            from nuemstat.study import nominal_yields
-
-            return _counts(nominal_yields(workspace, compute.at), compute)
-        if isinstance(compute, LimitOf):
-            return _of_limit(self._limit(workspace, compute), compute, row.published)
-        if isinstance(compute, SignificanceOf):
-            return self._significance(workspace, compute)
-        result = self._fit(workspace, compute)
-        return _counts(result.yields, compute) if isinstance(compute, YieldOf) else _of_fit(result, compute)
-
-    def _limit(self, workspace: Workspace, compute: LimitOf) -> "Limit":
-        from nuemstat.stats.intervals import limit
-
-        key = workspace.digest + compute.model_dump_json(exclude={"take", "times"})
-        if key not in self._limits:
-            self._limits[key] = limit(
-                workspace,
-                compute.coupling,
-                cl=compute.cl,
-                method=compute.method,
-                data=compute.data,
-                free=compute.free,
-                fixed=compute.fixed,
-            )
-        return self._limits[key]
-
-    def _fit(self, workspace: Workspace, compute: FitOf | YieldOf) -> "FitResult":
-        from nuemstat.stats.minimise import fit
-
-        key = workspace.digest + compute.model_dump_json(include={"data", "free", "fixed"})
-        if key not in self._fits:
-            self._fits[key] = fit(workspace, free=compute.free, fixed=compute.fixed, data=compute.data)
-        return self._fits[key]
-
-    @staticmethod
-    def _significance(workspace: Workspace, compute: SignificanceOf) -> float:
-        from nuemstat.stats.intervals import significance
-
-        found = significance(
-            workspace, compute.coupling, compute.at, data=compute.data, free=compute.free, fixed=compute.fixed
-        )
-        return found.sigma
-
-
-def _of_limit(found: "Limit", compute: LimitOf, published: Value) -> Value:
-    if compute.take == "best_fit":
-        return found.best_fit * compute.times
-    if compute.take == "upper_limit":
-        if found.upper_limit is None:
-            raise ModelError("the limit lies outside the scanned range")
-        return found.upper_limit * compute.times
-    times = compute.times
-    closed = [(lo * times, hi * times) for lo, hi in found.intervals if lo is not None and hi is not None]
-    if len(closed) != len(found.intervals) or not closed:
-        raise ModelError("an end of our interval lies outside the scanned range")
-    if compute.take == "intervals":
-        return tuple(closed)
-    (lo, hi), *_ = as_intervals(published)
-    return min(closed, key=lambda interval: abs(interval[0] - lo) + abs(interval[1] - hi))
-
-
-def _of_fit(result: "FitResult", compute: FitOf) -> float:
-    if compute.take == "q_min":
-        return result.q_min
-    if compute.take == "p_value":
-        if not math.isfinite(result.p_value):
-            raise ModelError("this fit has no p-value")
-        return result.p_value
-    nuisance = compute.take in ("nuisance", "pull")
-    group: Mapping[str, Any] = result.nuisances if nuisance else result.couplings
-    if compute.name is None or compute.name not in group:
-        raise ModelError(f"no {compute.name!r} in the fit; it has {', '.join(group)}")
-    entry = group[compute.name]
-    return float(
-        entry.error if compute.take == "coupling_error" else entry.pull if compute.take == "pull" else entry.value
-    )
-
-
-def _counts(yields: Mapping[str, Mapping[str, float]], compute: YieldOf | ExpectedOf) -> float:
-    for channel in compute.channels or ():
-        if channel not in yields:
-            raise ModelError(f"no channel {channel!r}; there are {', '.join(yields)}")
-    chosen = [counts for name, counts in yields.items() if compute.channels is None or name in compute.channels]
-    if not any(compute.process in counts for counts in chosen):
-        known = sorted({process for counts in chosen for process in counts})
-        raise ModelError(f"no process {compute.process!r}; there are {', '.join(known)}")
-    return sum(counts.get(compute.process, 0.0) for counts in chosen)
-
-
-def _compare(document: Document, row: Row, engine: _Engine) -> Comparison:
+def _compare(document: Document, row: Row, engine: Engine) -> Comparison:
     ours: Value | None = None
     try:
-        ours = engine.value(row)
+        ours = engine.value(row.workspace, row.compute, row.published)
         deviation, within, reason = _judge(row, ours)
         verdict = _verdict(row, within)
     except NuemstatError as error:
@@ -270,34 +189,50 @@ def _inside(row: Row, difference: float, size: float, end: int) -> bool:
     return abs(difference) <= (row.tolerance.at(end) or 0.0) * size
 
 
-def written(value: Value) -> str:
-    """A number, an interval or several, with four digits."""
-    if not isinstance(value, tuple):
-        return f"{value:.4g}"
-    return " u ".join(f"[{lo:.4g}, {hi:.4g}]" for lo, hi in as_intervals(value))
-
-
-def to_json(rows: Sequence[Comparison]) -> str:
-    """All rows as one JSON object."""
-    broken = sum(row.verdict == "broken" for row in rows)
-    content = {"schema": "nuemstat/comparison/1", "broken": broken, "rows": [asdict(row) for row in rows]}
+def to_json(found: Report) -> str:
+    """All of it as one JSON object."""
+    content = {
+        "schema": "nuemstat/comparison/1",
+        "broken": sum(row.verdict == "broken" for row in found.rows),
+        "rows": [asdict(row) for row in found.rows],
+        "side_by_side": [asdict(row) for row in found.beside],
+        "standard_model": [asdict(fit) for fit in found.fits],
+    }
     return json.dumps(content, indent=1)
 
 
-def markdown(rows: Sequence[Comparison]) -> str:
-    """The report, one table per experiment."""
+def markdown(found: Report) -> str:
+    """The report: one table per experiment, what stands side by side, and the fits of the Standard Model."""
     lines = ["# Ours against published", "", "Written by `nuemstat validate --report FILE`; do not edit.", ""]
     lines += ["Gated rows fail the command when their tolerance is broken; the others are shown.", ""]
-    for title in dict.fromkeys(row.title for row in rows):
-        lines += [f"## {title}", "", "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-        for row in rows:
-            if row.title == title:
-                why = "; ".join(text for text in (row.reason if row.verdict == "failed" else "", row.note) if text)
-                source = f"{row.source} ({row.status})"
-                cells = (*row.cells()[1:], f"`{row.workspace}`", source, why)
-                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        lines.append("")
+    for title in dict.fromkeys(row.title for row in found.rows):
+        lines += [f"## {title}", "", *_table(_COLUMNS, (_line(row) for row in found.rows if row.title == title)), ""]
+    shown = set()
+    for title, columns, cells in tables(found.beside):
+        lines += [] if title in shown else [f"## {title}, side by side", ""]
+        shown.add(title)
+        remarks = {row.quantity: row.remarks for row in found.beside if row.title == title}
+        lines += [*_table((*columns, "note"), ((*row, remarks[row[0]]) for row in cells)), ""]
+    if found.fits:
+        lines += ["## Goodness of fit of the Standard Model", ""]
+        lines += [*_table(_FIT_COLUMNS, (_fit_line(fit) for fit in found.fits)), ""]
     return "\n".join(lines)
+
+
+def _line(row: Comparison) -> tuple[str, ...]:
+    why = "; ".join(text for text in (row.reason if row.verdict == "failed" else "", row.note) if text)
+    return (*row.cells()[1:], f"`{row.workspace}`", f"{row.source} ({row.status})", why)
+
+
+def _fit_line(fit: StandardFit) -> tuple[str, ...]:
+    return (fit.experiment, f"{fit.q_min:.1f}", str(fit.ndof), fit.p_text, fit.remark)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "---|" * len(columns)
+    for cells in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 _COLUMNS = (
@@ -312,3 +247,4 @@ _COLUMNS = (
     "source (status)",
     "note",
 )
+_FIT_COLUMNS = ("experiment", "2 NLL", "degrees of freedom", "p", "remark")

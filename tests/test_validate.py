@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scipy.stats import chi2
 
-from nuemstat import validate
+from nuemstat import fit, validate
 from nuemstat.errors import ModelError
+from nuemstat.model.loader import load_model, shipped_models
+from nuemstat.ours import Engine
 from nuemstat.published import as_intervals, read
+from nuemstat.sidebyside import standard_fit
 
 
 def row(workspace: str, **more) -> dict:
@@ -170,6 +174,18 @@ def test_every_kind_gives_what_the_library_gives(toys, tmp_path):
     assert [item.ours for item in found] == pytest.approx([value for _, value in expected])
 
 
+def test_observed_counts_and_sums_over_processes(toys, tmp_path):
+    from nuemstat.workspace.document import Workspace
+
+    toy = Workspace.read(toys[0])
+    assert one(tmp_path, compute={"kind": "observed"}).ours == sum(toy.channels[0].observed)
+    compute = {"kind": "expected", "process": ["background", "electron"]}
+    single = [one(tmp_path, compute=compute | {"process": name}).ours for name in compute["process"]]
+    assert one(tmp_path, compute=compute).ours == pytest.approx(sum(single))
+    lost = one(tmp_path, compute=compute | {"process": ["background", "cevns"]}, gated=False)
+    assert lost.reason == "no process 'cevns'; there are background, electron"
+
+
 def test_a_joint_fit_can_be_compared(toys, tmp_path):
     (found,) = validate.run([written(tmp_path, row(list(toys), published=330.0))])  # type: ignore[arg-type]
     assert found.ours == 330.0
@@ -178,7 +194,7 @@ def test_a_joint_fit_can_be_compared(toys, tmp_path):
 
 def test_report_and_json_show_every_row(toys, tmp_path):
     rows = [row(toys[0]), row(toys[0], quantity="a | b", published=100.0, gated=False, note="other cuts")]
-    found = validate.run([written(tmp_path, *rows)])
+    found = validate.report([written(tmp_path, *rows)])
     text = validate.markdown(found)
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(table) == 3
@@ -188,6 +204,98 @@ def test_report_and_json_show_every_row(toys, tmp_path):
     content = json.loads(validate.to_json(found))
     assert content["broken"] == 0
     assert [item["verdict"] for item in content["rows"]] == ["agrees", "differs"]
+    assert content["side_by_side"] == content["standard_model"] == []
+
+
+def question(**more) -> dict:
+    return {
+        "quantity": "background of both",
+        "compute": {"kind": "expected", "process": "background"},
+        "unit": "counts",
+    } | more
+
+
+def document(folder: Path, experiment: str, *questions: dict) -> str:
+    content = {"schema": "nuemstat/validation/1", "experiment": experiment, "title": "Two toys"}
+    path = folder / "beside.yaml"
+    path.write_text(yaml.safe_dump(content | {"side_by_side": list(questions)}, sort_keys=False))
+    return str(path)
+
+
+def test_one_question_to_several_workspaces_is_one_row(toys, tmp_path):
+    asked = question(
+        workspaces={"one": toys[0], "both": list(toys), "lost": str(tmp_path / "no.json")},
+        absent={"exact": "nobody tabulated it"},
+        published=160.0,
+        source="made up for this test",
+        note="twice the same toy",
+    )
+    found = validate.report([document(tmp_path, "toy", asked)])
+    (answer,) = found.beside
+    assert (answer.ours["one"], answer.ours["both"]) == (165.0, 330.0)
+    assert "no such file" in str(answer.ours["lost"])
+    cells = ("background of both", "counts", "160", "165", "330", answer.ours["lost"], "nobody tabulated it")
+    text = validate.markdown(found)
+    assert "| quantity | unit | published | one | both | lost | exact | note |" in text
+    assert "| " + " | ".join(cells) + " |" in text
+    assert "twice the same toy; published: made up for this test |" in text
+    (row,) = json.loads(validate.to_json(found))["side_by_side"]
+    assert row["workspaces"]["both"] == " + ".join(toys)
+    assert validate.run([document(tmp_path, "toy", asked)]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [
+        ({"workspaces": {}}, "side_by_side.0.workspaces"),
+        ({"workspaces": {"a": "x"}, "absent": {"a": "no"}}, "column 'a' stands in workspaces and in absent"),
+        ({"workspaces": {"a": "x"}, "published": 1.0}, "published and source go together"),
+        ({"workspaces": {"a": "x"}, "gated": True}, "unknown key 'gated'"),
+    ],
+)
+def test_a_question_that_does_not_fit_is_one_clear_line(tmp_path, change, pattern):
+    with pytest.raises(ModelError, match=pattern):
+        read(Path(document(tmp_path, "toy", question(**change))))
+
+
+def test_a_file_with_neither_rows_nor_questions_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="neither rows nor side_by_side"):
+        read(Path(document(tmp_path, "toy")))
+
+
+def test_counts_have_the_error_of_their_norm(toys, tmp_path):
+    compute = {"kind": "yield", "process": "background", "channels": ["alpha_counts"]}
+    counts = one(tmp_path, compute=compute, gated=False)
+    error = one(tmp_path, compute=compute | {"error_of": "alpha__background"}, gated=False)
+    norm = one(tmp_path, compute={"kind": "fit", "take": "nuisance", "name": "alpha__background"}, gated=False)
+    width = one(tmp_path, compute={"kind": "fit", "take": "nuisance_error", "name": "alpha__background"}, gated=False)
+    assert error.ours == pytest.approx(counts.ours * width.ours / norm.ours, rel=1e-12)
+    assert 0.03 < width.ours < 0.1
+    lost = one(tmp_path, compute=compute | {"error_of": "beam_"}, gated=False)
+    assert lost.verdict == "failed"
+    assert "no 'beam_' in the fit" in lost.reason
+
+
+def test_the_standard_model_is_fitted_to_models_with_data_only():
+    engine = Engine()
+    found = standard_fit("pandax4t_run1", engine)
+    assert found is not None
+    assert found.p_value == pytest.approx(chi2.sf(found.q_min, found.ndof))
+    assert (found.ndof, found.error, found.remark) == (29, None, "")
+    best = fit(engine.workspace(("pandax4t_run1",)))
+    assert (found.q_min, found.ndof) == (pytest.approx(best.q_min, abs=1e-6), best.ndof)
+    assert str(found).startswith("goodness of fit of the standard model, pandax4t_run1: 2 NLL = 29.7 for 29 degrees")
+    sparse = standard_fit("lz_sr1", engine)
+    assert sparse is not None
+    assert sparse.error is not None
+    assert 0.3 < (sparse.p_value or 0) < 0.8
+    assert "toys" in sparse.remark
+    gemma = standard_fit("gemma", engine)
+    assert gemma is not None
+    assert gemma.p_value is None
+    assert "no p-value" in str(gemma)
+    assert standard_fit("miner_2020", engine) is None
+    assert standard_fit("electron_recoils", engine) is None
 
 
 def test_unknown_names_are_met_with_a_suggestion():
@@ -208,9 +316,14 @@ def test_numbers_and_intervals_have_one_form(value, intervals):
 
 @pytest.mark.slow
 def test_shipped_published_numbers_hold():
-    found = validate.run()
-    assert found
+    report = validate.report()
+    found = report.rows
     assert [
         f"{item.experiment}, {item.quantity}: {item.reason}" for item in found if item.verdict in ("broken", "failed")
     ] == []
-    assert {item.experiment for item in found} == set(validate.shipped())
+    assert {item.experiment for item in (*found, *report.beside)} == set(validate.shipped())
+    assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).kind == "data"}
+    for answer in report.beside:
+        assert not any(isinstance(answer.ours[name], str) for name in answer.workspaces), answer
+    for fitted in report.fits:
+        assert fitted.p_value is None or fitted.p_value > 0.01, str(fitted)

@@ -13,25 +13,34 @@ from nuemstat.cli.output import note, print_table, progress
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the Markdown report here.")
 @json_option
 def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool) -> int:
-    """Compare with published numbers; exit 1 if a gated tolerance is broken.
+    """Compare with published numbers, and say how well the Standard Model fits.
+
+    Exit 1 if a gated tolerance is broken.
 
     NAME is an experiment with shipped published numbers, or the path of such a file; all shipped ones without it.
     """
-    from nuemstat.validate import markdown, run, to_json
+    from nuemstat.sidebyside import tables
+    from nuemstat.validate import markdown, to_json
+    from nuemstat.validate import report as compute
 
     with progress("validating") as step:
-        rows = run(names or None, progress=step)
+        found = compute(names or None, progress=step)
     if report is not None:
         from nuemstat.writing import write_whole
 
-        write_whole(report, markdown(rows))
+        write_whole(report, markdown(found))
         note(f"wrote {report}")
     if as_json:
-        click.echo(to_json(rows))
+        click.echo(to_json(found))
     else:
         columns = ("experiment", "quantity", "published", "ours", "unit", "deviation", "tolerance", "verdict")
-        print_table(columns, [row.cells() for row in rows])
-    broken = [row for row in rows if row.verdict == "broken"]
+        if found.rows:
+            print_table(columns, [row.cells() for row in found.rows])
+        for title, heads, cells in tables(found.beside):
+            print_table(heads, cells, title=f"{title}, side by side")
+        for fit in found.fits:
+            click.echo(str(fit))
+    broken = [row for row in found.rows if row.verdict == "broken"]
     for row in broken:
         note(f"broken: {row.experiment}, {row.quantity}: {row.reason}")
     return 1 if broken else 0

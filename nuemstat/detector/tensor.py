@@ -26,13 +26,14 @@ class Tensor:
 
     energies : rising [MeV], shape (n,); nominal : shape (n, n_bins); anchors : templates, one nuisance moved;
     totals : efficiencies relative to nominal, shape (n,), at those and at further anchors: a template beyond its own
-    anchors follows their polynomial in shape and has these sums.
+    anchors follows their polynomial in shape and has these sums; where : the file, for messages.
     """
 
     energies: FloatArray
     nominal: FloatArray
     anchors: Anchors
     totals: Anchors
+    where: str = "tensor"
 
     @classmethod
     def read(cls, templates: Table, totals: Table | None, nuisances: tuple[str, ...]) -> "Tensor":
@@ -51,7 +52,7 @@ class Tensor:
             if not np.array_equal(other, energies):
                 raise ModelError(f"{totals.path}: its energies are not those of {templates.path.name}")
             found = {name: {a: (v / total)[:, 0] for a, v in at.items()} for name, at in found.items()}
-        return cls(energies, nominal, anchors, found)
+        return cls(energies, nominal, anchors, found, str(templates.path))
 
     def at(self, pulls: Mapping[str, float]) -> FloatArray:
         """Templates with nuisances moved [sigma], shape (n, n_bins).
@@ -70,7 +71,11 @@ class Tensor:
         all_anchors = {*known, *self.totals.get(name, {})}
         if not known or not min(all_anchors) <= pull <= max(all_anchors):
             found = ", ".join(f"{a:+g}" for a in sorted(all_anchors)) or "none"
-            raise ModelError(f"tensor: the anchors of {name!r} ({found}) do not bracket a pull of {pull:+g}")
+            allowed = f"pulls from {min(all_anchors):+g} to {max(all_anchors):+g}" if known else "no pull"
+            raise ModelError(
+                f"{self.where}: the anchors of {name!r} ({found}) do not bracket a pull of {pull:+g}; allowed: "
+                f"{allowed}, or further anchors (totals at them will do)"
+            )
         nominal = _fractions(self.nominal)
         changes = {alpha: _fractions(values) - nominal for alpha, values in known.items()}
         shape = _fractions(np.maximum(nominal + _interpolated(changes, pull), 0.0))

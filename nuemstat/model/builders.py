@@ -15,7 +15,6 @@ from nuemstat.model import schema_response as words
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema_source import PionDecay, PulseProfiles, Reactor, Solar, Timing
 from nuemstat.polynomial import FloatArray
-from nuemstat.resources import release_folder
 from nuemstat.sources.pion_decay import PionDecaySource
 from nuemstat.sources.reactor import ReactorSource
 from nuemstat.sources.solar import SolarSource
@@ -136,7 +135,7 @@ def build_tensor(spec: words.SuppliedTensor | None, files: ModelFiles) -> Tensor
     """The templates that a model names, beside it or in a release that the user has."""
     if spec is None:
         raise ModelError("no tensor in this response")
-    home = files if spec.release is None else ModelFiles(release_folder(spec.release.name, spec.release.where))
+    home = files if spec.release is None else files.release(spec.release.name, spec.release.where)
     totals = home.table(spec.totals) if spec.totals else None
     return Tensor.read(home.table(spec.table), totals, tuple(spec.pulls))
 

@@ -10,6 +10,7 @@ import numpy as np
 from nuemstat.errors import ModelError, suggestion
 from nuemstat.model.accuracy import largest_deviations
 from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
@@ -41,13 +42,15 @@ def compile_model(
     """The workspace of a model with its variants.
 
     couplings : those to keep; all that the model is sensitive to when left out. The others are folded at their
-    defaults. progress : told in words what is being computed.
+    defaults. progress : told in words what is being computed. What was compiled before is read from the cache folder.
 
     Raises
     ------
     ModelError : the model does not fit, an unknown coupling, a morph that misses the exact response by too much.
     """
-    return _Compilation(model, None if couplings is None else tuple(couplings), progress or (lambda _: None)).run()
+    wanted = None if couplings is None else tuple(couplings)
+    compilation = _Compilation(model, wanted, progress or (lambda _: None))
+    return kept(model, wanted, compilation.run)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from nuemstat.errors import ModelError, suggestion
 from nuemstat.model import variants
 from nuemstat.model.schema import SCHEMA, ModelDocument
-from nuemstat.resources import models_folder
+from nuemstat.notebook import AsHtml
+from nuemstat.resources import models_folder, release_folder
 from nuemstat.strict import one_line, tupled
 from nuemstat.tables import Table, read_table
 from nuemstat.vocabulary import COUPLINGS
@@ -23,11 +24,16 @@ _SOURCE_FLAVOURS = {"solar": {"e", "mu", "tau"}, "reactor": {"e"}, "pion_decay":
 
 
 class ModelFiles:
-    """The tables beside a model file, read once each."""
+    """The tables beside a model file, read once each, and what else the model takes from files.
+
+    elsewhere : something was read that is not in the folder of the model.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.elsewhere = False
         self._tables: dict[str, Table] = {}
+        self._others: dict[str, str] = {}
 
     def table(self, name: str) -> Table:
         """One table of the folder."""
@@ -35,14 +41,32 @@ class ModelFiles:
             self._tables[name] = read_table(self.folder / name)
         return self._tables[name]
 
+    def response(self, name: str) -> Path:
+        """The path of a supplied response of the folder, which then counts as read."""
+        self._others[name] = self.digest(name)
+        return self.folder / name
+
+    def release(self, name: str, where: str) -> "ModelFiles":
+        """The files of a data release that the user has; see `nuemstat.resources.release_folder`."""
+        self.elsewhere = True
+        return ModelFiles(release_folder(name, where))
+
+    def digest(self, name: str) -> str:
+        """sha256 of a file of the folder as it is now; '' for one that cannot be read."""
+        try:
+            return hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
     @property
     def digests(self) -> dict[str, str]:
-        """sha256 of every table read so far."""
-        return {name: table.digest for name, table in sorted(self._tables.items())}
+        """sha256 of every table and response read so far."""
+        found = {name: table.digest for name, table in self._tables.items()} | self._others
+        return dict(sorted(found.items()))
 
 
-@dataclass(frozen=True, slots=False)
-class Model:
+@dataclass(frozen=True, slots=False, repr=False)
+class Model(AsHtml):
     """An experiment with its variants chosen.
 
     raw : the file's content with the overlays applied; variants : option of each group; groups : all options.
@@ -54,6 +78,27 @@ class Model:
     groups: Mapping[str, tuple[str, ...]]
     digest: str
     files: ModelFiles = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        chosen = {group: f"{option} (of {', '.join(self.groups[group])})" for group, option in self.variants.items()}
+        kinds: dict[str, list[str]] = {}
+        for name in self.couplings:
+            kind, _, flavours = name.rpartition("_")
+            kinds.setdefault(kind, []).append(flavours)
+        rows = {
+            "title": self.title,
+            "experiment": f"{self.experiment}, {self.kind}",
+            "data sets": ", ".join(self.datasets),
+            **{f"variant {group}": text for group, text in chosen.items()},
+            **{kind: " ".join(flavours) for kind, flavours in kinds.items()},
+            "references": ", ".join(self.references),
+        }
+        width = max(len(key) for key in rows)
+        return "\n".join([f"model {self.name}", *(f"  {key:{width}}  {text}" for key, text in rows.items() if text)])
+
+    def __repr__(self) -> str:
+        options = ",".join(self.variants.values())
+        return f"<model {self.name}{':' if options else ''}{options}, {self.path}>"
 
     @cached_property
     def document(self) -> ModelDocument:

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
-from nuemstat.errors import UnitError
+from nuemstat.errors import UnitError, suggestion
 from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveNumber
 from nuemstat.model.schema_background import Background
 from nuemstat.model.schema_observed import Errors, Observed
@@ -69,6 +69,7 @@ class Signal(Strict):
     standard_model_counts : what all of its channels together expect without new physics; the signal is scaled to it
     as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
     ratio to the Standard Model.
+    photoabsorption : pull of the tabulated error of photoabsorption (approximations best and epa), in sigma.
     """
 
     interaction: Literal["cevns", "electron"]
@@ -76,6 +77,7 @@ class Signal(Strict):
     response: str | dict[Name, str]
     channels: tuple[str, ...]
     standard_model_counts: PositiveNumber | None = None
+    photoabsorption: float = 0.0
     released: Released | None = None
 
     def response_in(self, channel: str) -> str:
@@ -280,7 +282,8 @@ class ModelDocument(Strict):
             uses += [(f"free.{name}.processes", process, processes) for process in free.processes]
         for where, found, known in uses:
             if found not in known:
-                raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}")
+                hint = suggestion(found, sorted(known))
+                raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}{hint}")
         return self
 
     @model_validator(mode="after")

@@ -143,12 +143,10 @@ def time_fractions(document: ModelDocument, bench: Bench, axis: AxisField) -> di
 def response_matrix(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray | None) -> ResponseMatrix:
     """The response onto an axis, computed (and kept on disk) or supplied; `edges` are the recoil bins."""
     if spec.matrix is not None:
-        path = bench.files.folder / spec.matrix.file
+        file, histogram = spec.matrix.file, spec.matrix.name
         return bench.once(
             ("supplied", spec.matrix, axis),
-            lambda: read_response(
-                path, histogram=spec.matrix.name if spec.matrix else None, visible_edges=axis.internal
-            ),
+            lambda: read_response(bench.files.response(file), histogram=histogram, visible_edges=axis.internal),
         )
     if edges is None:
         raise ModelError("a computed response needs recoil edges")
@@ -178,7 +176,8 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
 
 
 def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
-    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation)
+    scattering = (signal.interaction, signal.approximation, signal.photoabsorption)
+    return (document.source, document.target, document.conventions, *scattering)
 
 
 def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
@@ -287,9 +286,9 @@ def _rate_function(
     }
     formula = document.target.formula
     if signal.interaction == "electron":
-        approximation = signal.approximation or "best"
+        common |= {"approximation": signal.approximation or "best", "photoabsorption_pull": signal.photoabsorption}
         return lambda recoil: _sum(
-            number * electron.rate(recoil, component.flux, atom=atom(element), approximation=approximation, **common)
+            number * electron.rate(recoil, component.flux, atom=atom(element), **common)
             for element, number in formula.items()
         )
     shift = document.conventions.neutron_radius_shift.number

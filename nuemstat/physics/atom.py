@@ -1,6 +1,6 @@
 """Atoms as targets of electron recoils: freed electrons by energy, photoabsorption, many-body corrections."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -24,12 +24,17 @@ class Ratio:
     mutau: FloatArray
 
 
+def _none() -> FloatArray:
+    return np.empty(0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Atom:
     """One element; tables that are not known are empty (or None) and asking for them is an error.
 
     thresholds : ascending energy transfers [energy] from which on `electrons` electrons can be freed;
     photo_energy, photo_cross_section : photoabsorption cross section per atom [area];
+    photo_error_energy, photo_error : its relative error [1], one pull for all energies;
     rrpa : many-body correction of the weak rate, where one is tabulated.
     """
 
@@ -40,6 +45,8 @@ class Atom:
     photo_energy: FloatArray
     photo_cross_section: FloatArray
     rrpa: Ratio | None = None
+    photo_error_energy: FloatArray = field(default_factory=_none)
+    photo_error: FloatArray = field(default_factory=_none)
 
     def z_eff(self, recoil: npt.ArrayLike) -> FloatArray:
         """Number of electrons that a recoil [energy] can free, a step at and above each threshold; 0 below all.
@@ -53,8 +60,10 @@ class Atom:
         steps = np.concatenate([[0.0], self.electrons])
         return np.asarray(steps[np.searchsorted(self.thresholds, recoil, side="right")])
 
-    def photoabsorption(self, energy: npt.ArrayLike) -> FloatArray:
+    def photoabsorption(self, energy: npt.ArrayLike, *, pull: float = 0.0) -> FloatArray:
         """Photoabsorption cross section per atom [area] at a photon energy [energy].
+
+        pull : of its error [sigma], a factor of (1 + relative error)^pull.
 
         Between the points of the table (10 eV to 100 keV) a power law. Below the table 0: the recoils there are
         below the detection thresholds of all shipped models, and a rate left out makes a limit weaker, never
@@ -62,7 +71,7 @@ class Atom:
 
         Raises
         ------
-        ModelError : no cross section is tabulated for this element.
+        ModelError : no cross section is tabulated for this element, or no error of it that could be pulled.
         """
         if not self.photo_energy.size:
             raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; epa needs it")
@@ -71,7 +80,15 @@ class Atom:
         x, y = np.log(self.photo_energy), np.log(self.photo_cross_section)
         log = np.log(np.where(inside, at, self.photo_energy[0]))
         beyond = np.maximum(log - x[-1], 0.0) * (y[-1] - y[-2]) / (x[-1] - x[-2])
-        return np.where(inside, np.exp(np.interp(log, x, y) + beyond), 0.0)
+        return np.where(inside, np.exp(np.interp(log, x, y) + beyond + self._photo_shift(log, pull)), 0.0)
+
+    def _photo_shift(self, log_energy: FloatArray, pull: float) -> npt.ArrayLike:
+        """Logarithm of the factor that a pull of the error puts on photoabsorption."""
+        if not pull:
+            return 0.0
+        if not self.photo_error.size:
+            raise ModelError(f"atom {self.element}: no error of the photoabsorption is tabulated; pull 0 is allowed")
+        return pull * np.log1p(np.interp(log_energy, np.log(self.photo_error_energy), self.photo_error))
 
     def rrpa_ratio(self, flavour: str, recoil: npt.ArrayLike) -> FloatArray:
         """Stepped free-electron over RRPA weak rate: divide the former by it; 1 where nothing is tabulated.
@@ -112,6 +129,8 @@ def atom(element: str) -> Atom:
     thresholds = steps.numbers("threshold", units.ENERGY)[chosen][::-1]
     photo = _optional(data_file(f"atomic/photoabsorption_{element.lower()}.csv"))
     rrpa = _optional(data_file(f"atomic/rrpa_weak_{element.lower()}.csv"))
+    errors = read_table(data_file("atomic/photoabsorption_error.csv"))
+    listed = np.array([word == element for word in errors.words("element")])
     return Atom(
         element,
         charge,
@@ -122,4 +141,6 @@ def atom(element: str) -> Atom:
         Ratio(rrpa.numbers("energy", units.ENERGY), rrpa.numbers("ratio_e"), rrpa.numbers("ratio_mutau"))
         if rrpa
         else None,
+        errors.numbers("energy", units.ENERGY)[listed],
+        errors.numbers("relative_error")[listed],
     )

@@ -40,6 +40,7 @@ def rate(
     scheme: CouplingScheme,
     approximation: Approximation,
     neutrino_mass: float = 1 * units.eV,
+    photoabsorption_pull: float = 0.0,
 ) -> CouplingPolynomial:
     """Scatterings per atom and recoil energy, as a polynomial in the couplings in workspace units.
 
@@ -51,11 +52,12 @@ def rate(
     ``epa`` as fea, and charges by equivalent photons (for a neutrino mass [energy]): no interference of charges
     with the weak amplitude or the radii, so these monomials are absent;
     ``best`` as epa, and the weak and radius terms with the many-body (RRPA) correction where it is tabulated.
+    photoabsorption_pull : of the error of the equivalent photons' cross section [sigma].
 
     Raises
     ------
     ModelError : a recoil that is not above 0, an unknown approximation, a coupling that the scheme or a table
-    that the atom does not have.
+    that the atom does not have, a pull where nothing depends on it.
     """
     if approximation not in APPROXIMATIONS:
         allowed = ", ".join(APPROXIMATIONS)
@@ -64,13 +66,16 @@ def rate(
     moments = flux.moments(minimum_energy(T, units.ELECTRON_MASS))
     electrons = np.full(T.shape, float(atom.Z)) if approximation == "free" else atom.z_eff(T)
     equivalent_photons = approximation in ("epa", "best")
+    if photoabsorption_pull and not equivalent_photons:
+        raise ModelError(f"electron scattering: approximation {approximation!r} has no photoabsorption to be pulled")
 
     charge = None if equivalent_photons else -CHARGE_AMPLITUDE / (2 * units.ELECTRON_MASS * T)
     total = _weak(T, moments, flavour, scheme.axial(flavour, antineutrino=antineutrino), scheme, charge) * electrons
     if approximation == "best":
         total = total * (1 / atom.rrpa_ratio(flavour, T))
     if equivalent_photons:
-        total = total + _photons(T, flux, flavour, atom, neutrino_mass)
+        absorbed = atom.photoabsorption(T, pull=photoabsorption_pull)
+        total = total + _photons(T, flux, flavour, absorbed, neutrino_mass)
     magnetic = MAGNETIC_AREA * (moments.m0 / T - moments.m1) * electrons
     return total + CouplingPolynomial({((coupling_name("magnetic_moment", flavour, flavour), 2),): magnetic})
 
@@ -108,12 +113,12 @@ def _transition(flavour: str, other: str, charge: FloatArray | None, weight: Flo
     return CouplingPolynomial({((coupling_name("charge_radius", flavour, other), 2),): RADIUS_AMPLITUDE**2 * weight})
 
 
-def _photons(T: FloatArray, flux: Flux, flavour: str, atom: Atom, neutrino_mass: float) -> CouplingPolynomial:
+def _photons(T: FloatArray, flux: Flux, flavour: str, absorbed: FloatArray, neutrino_mass: float) -> CouplingPolynomial:
     """Ionisation by charges as absorption of equivalent photons of energy T, for neutrinos above T.
 
     dsigma/dT = 2 alpha/pi sigma_gamma(T)/T ln(E/m_nu) x^2: Chen et al. PRD 90 (2014) 011301, arXiv:2207.05036.
     """
     scale = COUPLINGS["millicharge_ee"].scale
     logarithm = flux.moments(T).logarithm(neutrino_mass)
-    values = 2 * units.ALPHA / pi * scale**2 * atom.photoabsorption(T) / T * logarithm
+    values = 2 * units.ALPHA / pi * scale**2 * absorbed / T * logarithm
     return CouplingPolynomial({((coupling_name("millicharge", flavour, other), 2),): values for other in FLAVOURS})

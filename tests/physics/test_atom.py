@@ -85,3 +85,18 @@ def test_light_elements_are_free_electrons_only() -> None:
         carbon.photoabsorption(1.0)
     with pytest.raises(ModelError, match="no isotopes of 'Og'"):
         atom("Og")
+
+
+def test_error_of_photoabsorption_in_germanium() -> None:
+    """20 % up to 0.6 keV; it never turns the cross section negative, and other elements have none."""
+    energies = np.array([0.05, 0.2, 0.3, 0.6]) * units.keV
+    germanium = atom("Ge")
+    nominal = germanium.photoabsorption(energies)
+    np.testing.assert_allclose(germanium.photoabsorption(energies, pull=1.0), 1.2 * nominal, rtol=1e-12)
+    np.testing.assert_allclose(germanium.photoabsorption(energies, pull=-2.0), nominal / 1.2**2, rtol=1e-12)
+    above = germanium.photoabsorption(5 * units.keV, pull=1.0) / germanium.photoabsorption(5 * units.keV)
+    assert above == pytest.approx(1.03)
+    assert germanium.photoabsorption(5 * units.eV, pull=1.0) == 0
+    np.testing.assert_array_equal(atom("Xe").photoabsorption(energies, pull=0.0), atom("Xe").photoabsorption(energies))
+    with pytest.raises(ModelError, match="atom Xe: no error of the photoabsorption is tabulated"):
+        atom("Xe").photoabsorption(energies, pull=1.0)

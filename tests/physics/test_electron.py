@@ -178,6 +178,21 @@ def test_equivalent_photons_exceed_free_electrons_in_germanium() -> None:
     assert 2 < np.sqrt(np.mean(epa / fea)) < 5
 
 
+def test_a_pull_of_photoabsorption_moves_charges_only() -> None:
+    T, flux = np.array([2e-4, 5e-4]), Flux.line(4.0)
+    common = {"flavour": "e", "antineutrino": True, "atom": atom("Ge"), "scheme": SCHEME}
+    for approximation in ("epa", "best"):
+        nominal, pulled = (
+            electron.rate(T, flux, approximation=approximation, photoabsorption_pull=pull, **common).terms
+            for pull in (0.0, -1.0)
+        )
+        for term in nominal:
+            factor = 1.2 if any(name.startswith("millicharge") for name, _ in term) else 1.0
+            np.testing.assert_allclose(pulled[term] * factor, nominal[term], rtol=1e-12)
+    with pytest.raises(ModelError, match="'fea' has no photoabsorption"):
+        electron.rate(T, flux, approximation="fea", photoabsorption_pull=1.0, **common)
+
+
 def test_best_divides_weak_and_radius_terms_only() -> None:
     T, E = np.array([1e-3, 1e-2, 0.1]), 0.6
     for flavour in FLAVOURS:
