@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nuemstat.stats.goodness import goodness
     from nuemstat.stats.impacts import impacts
     from nuemstat.stats.intervals import limit, scan, significance
+    from nuemstat.stats.joint import JointLimit, joint_limit
     from nuemstat.stats.likelihood import Likelihood
     from nuemstat.stats.minimise import fit
     from nuemstat.stats.results import FitResult, Limit, Scan, Significance
@@ -34,6 +35,7 @@ _HOMES: Final = {
     "FitResult": "stats.results",
     "Goodness": "stats.diagnostics",
     "Impacts": "stats.diagnostics",
+    "JointLimit": "stats.joint",
     "Likelihood": "stats.likelihood",
     "Limit": "stats.results",
     "Model": "model.loader",
@@ -52,6 +54,7 @@ _HOMES: Final = {
     "fit": "stats.minimise",
     "goodness": "stats.goodness",
     "impacts": "stats.impacts",
+    "joint_limit": "stats.joint",
     "limit": "stats.intervals",
     "load_model": "model.loader",
     "merge_checkpoints": "stats.checkpoint",
@@ -73,6 +76,7 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "Likelihood",
     "fit",
     "limit",
+    "joint_limit",
     "scan",
     "significance",
     "contour",
@@ -83,6 +87,7 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "merge_checkpoints",
     "FitResult",
     "Limit",
+    "JointLimit",
     "Scan",
     "Significance",
     "Contour",

@@ -1,30 +1,16 @@
-"""Opens what a user names, and the main job: limits of the shipped experiments and of their joint fit."""
+"""Opens what a user names, and gives it to others: workspaces, their couplings and yields, exports."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from nuemstat.errors import ModelError, WorkspaceError, suggestion
-from nuemstat.folder import whole_folder
+from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.combine import combine
 from nuemstat.workspace.document import Workspace
-from nuemstat.writing import write_whole
-
-if TYPE_CHECKING:
-    from nuemstat.stats.results import Limit
-
-Progress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what was done last."""
 
 FORMATS = ("pyhf", "hs3", "root", "hepdata")
-JOINT = "joint"
 
 
 def resolve(
@@ -165,142 +151,3 @@ def check_format(format: str) -> None:
     if format not in FORMATS:
         hint = suggestion(format, list(FORMATS))
         raise WorkspaceError(f"format: found {format!r}; allowed are {', '.join(FORMATS)}{hint}")
-
-
-def world_models() -> tuple[str, ...]:
-    """The shipped data models of the main job, as models/world.yaml lists them."""
-    from nuemstat import resources
-    from nuemstat.model.loader import read_yaml
-
-    path = resources.models_folder() / "world.yaml"
-    content, _ = read_yaml(path)
-    names = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{path}: models: found {names!r}; a list of model names is allowed")
-    return tuple(names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One limit to compute: a coupling in the workspace of an experiment or of the joint fit."""
-
-    workspace: Workspace
-    members: tuple[str, ...]
-    coupling: str
-    level: float
-
-
-def _compute(task: _Task) -> "Limit":
-    from nuemstat.stats.intervals import limit
-
-    found = limit(task.workspace, task.coupling, cl=task.level)
-    return replace(found, workspaces=task.members)
-
-
-def run(
-    models: Sequence[str] | None = None,
-    couplings: Sequence[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
-    *,
-    level: float = 0.90,
-    progress: Progress | None = None,
-    executor: Executor | None = None,
-) -> "list[Limit]":
-    """The main job: limits on every coupling, for each experiment and for the joint fit.
-
-    models : what `resolve` takes; the shipped data models when None.
-    couplings : restrict to these; everything the experiments are sensitive to when None.
-    output : folder for limits.json, the workspaces and one profile picture per coupling; written whole or not at all.
-    executor : where the work is done; here, one step after the other, when None. The numbers are the same.
-
-    Returns the limits ordered by coupling, then experiment, the joint fit last; `workspaces` of the joint
-    ones names all members.
-
-    Raises
-    ------
-    NuemstatError : a model or coupling that does not exist, or an output folder that holds other things.
-    """
-    with nullcontext() if output is None else whole_folder(Path(output)) as folder:
-        steps = _Steps(progress, executor)
-        specs = list(models or world_models())
-        members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
-        workspaces = members if len(members) == 1 else [*members, combine(members, name=JOINT)]
-        asked = _couplings(workspaces, couplings)
-        tasks = [
-            _Task(workspace, tuple(m.name for m in members) if workspace.name == JOINT else (workspace.name,), c, level)
-            for c in asked
-            for workspace in workspaces
-            if c in sensitive_couplings(workspace)
-        ]
-        more = len(asked) if folder else 0
-        found: list[Limit] = steps.through(_compute, tasks, [f"{t.coupling}, {t.workspace.name}" for t in tasks], more)
-        if folder is not None:
-            _write_documents(folder, workspaces, found)
-            pictures = [(folder, tuple(f for f in found if f.coupling == name)) for name in asked]
-            steps.through(_draw, pictures, [f"drew {name}" for name in asked])
-    return found
-
-
-def label(found: "Limit") -> str:
-    """Whose limit it is: the experiment's workspace, or the joint fit."""
-    return found.workspaces[0] if len(found.workspaces) == 1 else JOINT
-
-
-def _couplings(workspaces: Sequence[Workspace], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The couplings to limit, in the order of `sensitive_couplings` over all workspaces."""
-    held = {name for workspace in workspaces for name in sensitive_couplings(workspace)}
-    order = (*UNIVERSAL, *sorted(COUPLINGS, key=lambda name: len(set(COUPLINGS[name].flavours))))
-    known = [name for name in order if name in held]
-    for name in wanted or ():
-        if name not in known:
-            hint = suggestion(name, known)
-            raise WorkspaceError(f"no model holds coupling {name!r}; allowed are {', '.join(known)}{hint}")
-    return tuple(name for name in known if wanted is None or name in wanted)
-
-
-class _Steps:
-    """Runs the steps of the job in order, here or in an executor, and tells who wants to know."""
-
-    def __init__(self, progress: Progress | None, executor: Executor | None) -> None:
-        self._progress, self._map = progress, map if executor is None else executor.map
-        self._done = 0
-
-    def through(
-        self, function: Callable[[Any], Any], items: Sequence[Any], labels: Sequence[str], more: int = 0
-    ) -> list[Any]:
-        """The results in order; `more` is how many steps are known to follow."""
-        found, total = [], self._done + len(items) + more
-        for result, text in zip(self._map(function, items), labels, strict=True):
-            found.append(result)
-            self._done += 1
-            if self._progress is not None:
-                self._progress(self._done, total, text)
-        return found
-
-
-def _write_documents(folder: Path, workspaces: Sequence[Workspace], found: "Sequence[Limit]") -> None:
-    for workspace in workspaces:
-        workspace.write(folder / "workspaces" / f"{workspace.name}.json")
-    (folder / "profiles").mkdir()
-    write_whole(folder / "limits.json", json.dumps([item.to_dict() for item in found], indent=1) + "\n")
-
-
-def _draw(picture: "tuple[Path, tuple[Limit, ...]]") -> None:
-    """The profile of one coupling, as a picture and as the table it shows."""
-    from scipy.stats import chi2
-
-    from nuemstat.plots import Curve, profile_picture
-
-    folder, found = picture
-    first = found[0]
-    curves = [Curve(label(item), item.profile_values, item.profile_q, joint=len(item.workspaces) > 1) for item in found]
-    threshold = float(chi2.ppf(first.cl, 1))
-    path = folder / "profiles" / first.coupling
-    profile_picture(path.with_suffix(".png"), curves, coupling=first.coupling, threshold=threshold, level=first.cl)
-    rows = [f"{c.label},{value:.9g},{q:.6g}" for c in curves for value, q in zip(c.values, c.delta, strict=True)]
-    header = [
-        f"# title: profile of {first.coupling}, 2 NLL above its minimum; {threshold:.4f} is {100 * first.cl:g} %",
-        "# source: nuemstat limits",
-        f"experiment,{first.coupling} [{first.unit}],delta_chi2",
-    ]
-    write_whole(path.with_suffix(".csv"), "\n".join([*header, *rows]) + "\n")

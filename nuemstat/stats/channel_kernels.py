@@ -18,6 +18,10 @@ from nuemstat.stats.flatten import FlatChannel, Template
 from nuemstat.workspace.interpolation import Function
 
 IndexArray = npt.NDArray[np.intp]
+Row = tuple[str, FloatArray, tuple[Function, ...]]
+"""Process, contents and functions."""
+_MANY = 16
+"""Bins of a channel from which rows that fill one bin alone are kept as numbers, if there is one for each bin."""
 
 
 class Functions:
@@ -83,8 +87,10 @@ class ChannelKernel:
     """One channel, compiled.
 
     parameters : numbers (in the kernel's vector) of the parameters that move it, shape (n_local,);
-    contents : shape (n_rows, n_bins), rows with ratios first; sample : which sample each of those belongs to;
-    factors : numbers of each row's functions, shape (n_factors, n_rows), padded by -1;
+    contents : shape (n_dense, n_bins), rows with ratios first; sample : which sample each of those belongs to;
+    cells : bin of each row behind them that fills one bin alone (where bins have factors of their own), shape
+    (n_cells,), with `cell_contents`, so that their cost grows with their number and not with its square;
+    factors : numbers of each row's functions, shape (n_factors, n_dense + n_cells), padded by -1;
     scalar_parameters : local numbers of their parameters; owner : which of these each belongs to, flattened.
     """
 
@@ -94,21 +100,34 @@ class ChannelKernel:
         templates = sorted(flat.templates, key=lambda t: (not t.ratios, len(t.rows)))
         shaped = [template for template in templates if template.ratios]
         rows = [(t.process, *row) for t in templates for row in t.rows]
-        self.contents = np.array([contents for _, contents, _ in rows]).reshape(len(rows), self.size)
+        counts = [len(template.rows) for template in shaped]
+        self.shaped_rows = sum(counts)
+        rows = self._keep_contents(rows)
         self._process = np.array([flat.processes.index(process) for process, _, _ in rows], dtype=np.intp)
         used = [functions for *_, functions in rows] + [r.weights for t in shaped for r in t.ratios]
         self.parameters = np.unique([index[f.parameter] for fs in used for f in fs]).astype(np.intp)
         local = {number: i for i, number in enumerate(self.parameters.tolist())}
         places = {name: local[number] for name, number in index.items() if number in local}
         self._compile_factors([functions for *_, functions in rows], functions, places)
-        counts = [len(template.rows) for template in shaped]
-        self.shaped_rows = sum(counts)
         self.sample = np.repeat(np.arange(len(shaped)), counts)
         self._one_to_one = self.shaped_rows == len(shaped)
         self._groups = [(k, counts.count(k)) for k in sorted(set(counts))]
         axes = sorted({ratio.axes for template in shaped for ratio in template.ratios})
         self.ratios = [_compile_ratios(self.shape, key, shaped, functions, places) for key in axes]
         self._plain = np.ascontiguousarray(self.contents[self.shaped_rows :])
+
+    def _keep_contents(self, rows: Sequence[Row]) -> list[Row]:
+        """Set contents and cells, and return the rows in their order."""
+        plain = range(self.shaped_rows, len(rows))
+        alone = [i in plain and np.count_nonzero(contents) == 1 for i, (_, contents, _) in enumerate(rows)]
+        if sum(alone) < max(self.size, _MANY):
+            alone = [False] * len(rows)
+        dense = [row for row, single in zip(rows, alone, strict=True) if not single]
+        single = [row for row, single in zip(rows, alone, strict=True) if single]
+        self.contents = np.array([contents for _, contents, _ in dense]).reshape(len(dense), self.size)
+        self.cells = np.array([np.flatnonzero(contents)[0] for _, contents, _ in single], dtype=np.intp)
+        self.cell_contents = np.array([contents.sum() for _, contents, _ in single], dtype=float)
+        return [*dense, *single]
 
     def _compile_factors(
         self, rows: Sequence[tuple[Function, ...]], functions: Functions, places: Mapping[str, int]
@@ -124,7 +143,8 @@ class ChannelKernel:
             for k, function in enumerate(row):
                 self.factors[k, i] = functions[function]
                 owner[k, i] = order[function.parameter]
-        self.owner, self._target = owner.ravel(), (owner * n + np.arange(n)).ravel()
+        dense = len(self.contents)
+        self.owner, self._target = owner.ravel(), (owner[:, :dense] * dense + np.arange(dense)).ravel()
         same = [(owner[k] == owner[j]) & (owner[k] < len(names)) for k in range(length) for j in range(k)]
         pairs = [(k, j) for k in range(length) for j in range(k)]
         self._twice = [(k, j, np.flatnonzero(rows)) for (k, j), rows in zip(pairs, same, strict=True) if rows.any()]
@@ -132,7 +152,9 @@ class ChannelKernel:
     @property
     def fillable(self) -> npt.NDArray[np.bool_]:
         """Whether any row has contents in a bin, shape (n_bins,)."""
-        return np.asarray((self.contents != 0).any(axis=0))
+        found = (self.contents != 0).any(axis=0)
+        found[self.cells] = True
+        return np.asarray(found)
 
     def state(self, values: FloatArray, slopes: FloatArray, bends: FloatArray) -> ChannelState:
         """Factors and shaped templates at some points."""
@@ -146,26 +168,27 @@ class ChannelKernel:
             np.multiply(head if i else contents, ratio, out=head)
         return ChannelState(values, slopes, bends, factor, templates)
 
-    def counts(self, state: ChannelState) -> FloatArray:
-        """Expected counts of every row and bin at the first point, shape (n_rows, n_bins)."""
-        return np.asarray(state.factor[0][:, None] * np.concatenate([state.templates[0], self._plain]))
-
     def yields(self, state: ChannelState) -> dict[str, float]:
         """Expected counts by process at the first point."""
-        total = np.bincount(self._process, self.counts(state).sum(axis=1), len(self.processes))
+        rows = np.concatenate([state.templates[0].sum(axis=1), self._plain.sum(axis=1), self.cell_contents])
+        total = np.bincount(self._process, state.factor[0] * rows, len(self.processes))
         return {name: float(count) for name, count in zip(self.processes, total, strict=True)}
 
     def expected(self, state: ChannelState) -> FloatArray:
         """Expected counts, shape (n_points, n_bins)."""
-        return np.asarray(self._times(state.factor[:, None, :], state)[:, 0])
+        found = self._times(state.factor[:, None, : len(self.contents)], state)[:, 0]
+        return np.asarray(found + self._filled(state) if self.cells.size else found)
 
     def jacobian(self, state: ChannelState) -> FloatArray:
         """Derivatives of the counts by the local parameters, shape (n_points, n_local, n_bins)."""
-        left, _ = self._factor_gradient(state)
+        left, others = self._factor_gradient(state)
+        scalar = self._times(left, state)
+        if self.cells.size:
+            scalar += self._cell_gradient(others)
         if not self.ratios and self.scalar_parameters.size == self.parameters.size:
-            return self._times(left, state)
+            return scalar
         gradient = np.zeros((left.shape[0], self.parameters.size, self.size))
-        gradient[:, self.scalar_parameters] = self._times(left, state)
+        gradient[:, self.scalar_parameters] = scalar
         counts = self._sample_counts(state.factor, state.templates).reshape(left.shape[0], -1, *self.shape)
         for ratios in self.ratios:
             slopes = ratios.slopes(state.slopes)
@@ -190,11 +213,11 @@ class ChannelKernel:
     def curvature(self, state: ChannelState, slope: FloatArray) -> FloatArray:
         """Sum over bins of `slope` (n_points, n_bins) x second derivatives of the counts by the local parameters,
         shape (n_points, n_local, n_local)."""
-        left, _ = self._factor_gradient(state)
+        left, others = self._factor_gradient(state)
         each, spread = self._row_sums(state, slope)
         matrix = np.zeros((slope.shape[0], self.parameters.size, self.parameters.size))
         scalar = self.scalar_parameters
-        matrix[:, scalar[:, None], scalar] = self._scalar_curvature(state, left, each)
+        matrix[:, scalar[:, None], scalar] = self._scalar_curvature(state, left, others, each)
         if not self.ratios:
             return matrix
         points = slope.shape[0]
@@ -228,10 +251,15 @@ class ChannelKernel:
             result[:, j] = (flat * (each if self._one_to_one else np.take(each, self.sample, axis=1))).sum(axis=2)
         return result
 
-    def _scalar_curvature(self, state: ChannelState, left: FloatArray, each: FloatArray) -> FloatArray:
+    def _scalar_curvature(
+        self, state: ChannelState, left: FloatArray, others: FloatArray, each: FloatArray
+    ) -> FloatArray:
         """Sum over rows of `each` x second derivatives of the row's factor, (n_points, n_scalar, n_scalar)."""
-        safe = np.where(state.factor == 0, np.inf, state.factor)
-        matrix = np.asarray((left * (each / safe)[:, None, :]) @ left.transpose(0, 2, 1))
+        ratio = each / np.where(state.factor == 0, np.inf, state.factor)
+        dense = len(self.contents)
+        matrix = np.asarray((left * ratio[:, None, :dense]) @ left.transpose(0, 2, 1))
+        if self.cells.size:
+            matrix += self._cell_curvature(others[:, :, dense:], ratio[:, dense:])
         bends = np.take(state.bends, self.factors, axis=1)
         diagonal = self._owned(bends * self._products(state) * each[:, None, :])
         factors, slopes = np.take(state.values, self.factors, axis=1), np.take(state.slopes, self.factors, axis=1)
@@ -248,7 +276,33 @@ class ChannelKernel:
         """Templates times `slope`: summed over bins (n_points, n_rows); and of shaped rows, bin by bin."""
         spread = state.templates * slope[:, None, :]
         plain = (self._plain @ slope[:, :, None])[:, :, 0]
-        return np.concatenate([spread.sum(axis=2), plain], axis=1), spread
+        single = np.take(slope, self.cells, axis=1) * self.cell_contents
+        return np.concatenate([spread.sum(axis=2), plain, single], axis=1), spread
+
+    def _filled(self, state: ChannelState) -> FloatArray:
+        """What the cells put into the bins, shape (n_points, n_bins)."""
+        each = state.factor[:, len(self.contents) :] * self.cell_contents
+        return np.array([np.bincount(self.cells, row, self.size) for row in each], dtype=float)
+
+    def _cell_gradient(self, others: FloatArray) -> FloatArray:
+        """Derivatives of what the cells put into the bins, shape (n_points, n_scalar, n_bins)."""
+        m, dense = self.scalar_parameters.size, len(self.contents)
+        target = (self.owner.reshape(self.factors.shape)[:, dense:] * self.size + self.cells).ravel()
+        each = (others[:, :, dense:] * self.cell_contents).reshape(len(others), -1)
+        found = [np.bincount(target, row, (m + 1) * self.size)[: m * self.size] for row in each]
+        return np.array(found, dtype=float).reshape(len(others), m, self.size)
+
+    def _cell_curvature(self, others: FloatArray, ratio: FloatArray) -> FloatArray:
+        """The cells' sum of `ratio` x products of first derivatives, (n_points, n_scalar, n_scalar)."""
+        m = self.scalar_parameters.size
+        owner = self.owner.reshape(self.factors.shape)[:, len(self.contents) :]
+        found = np.zeros((len(others), (m + 1) ** 2))
+        for k in range(len(owner)):
+            for j in range(len(owner)):
+                target = owner[k] * (m + 1) + owner[j]
+                for t in range(len(others)):
+                    found[t] += np.bincount(target, others[t, k] * others[t, j] * ratio[t], (m + 1) ** 2)
+        return found.reshape(len(others), m + 1, m + 1)[:, :m, :m]
 
     def _owned(self, each: FloatArray) -> FloatArray:
         """Numbers of all factors (n_points, n_factors, n_rows), summed by the parameter of the factor."""
@@ -289,15 +343,15 @@ class ChannelKernel:
         return others
 
     def _factor_gradient(self, state: ChannelState, *, whole: bool = True) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of each row's factor by the scalar parameters, shape (n_points, n_scalar, n_rows), if `whole`;
-        and by each of its functions times the function's own, shape (n_points, n_factors, n_rows)."""
-        points, n, m = state.factor.shape[0], self.factors.shape[1], self.scalar_parameters.size
+        """Derivatives of each dense row's factor by the scalar parameters, shape (n_points, n_scalar, n_dense), if
+        `whole`; and of every row's by each of its functions times the function's own, (n_points, n_factors, n_rows)."""
+        points, n, m = state.factor.shape[0], len(self.contents), self.scalar_parameters.size
         others = self._products(state)
         others *= np.take(state.slopes, self.factors, axis=1)
         left = np.zeros((points, m, n))
         if whole and m:
             for t in range(points):
-                left[t] = np.bincount(self._target, others[t].ravel(), (m + 1) * n)[: m * n].reshape(m, n)
+                left[t] = np.bincount(self._target, others[t, :, :n].ravel(), (m + 1) * n)[: m * n].reshape(m, n)
         return left, others
 
 

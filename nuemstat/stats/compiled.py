@@ -91,10 +91,11 @@ class CompiledChannel:
 
     @staticmethod
     def suits(plain: ChannelKernel) -> bool:
-        """Whether the log ratios over the axes of all nuisances together are few enough to be held."""
+        """Whether no bin has rows of its own, which the numpy kernel keeps apart, and the log ratios over the axes of
+        all nuisances together are few enough to be held."""
         samples = int(plain.sample[-1]) + 1 if plain.sample.size else 0
         weights = sum(ratios.weights.size for ratios in plain.ratios)
-        return weights * samples * plain.size <= LARGEST_LOGS
+        return not plain.cells.size and weights * samples * plain.size <= LARGEST_LOGS
 
     def state(self, values: FloatArray, slopes: FloatArray, bends: FloatArray) -> CompiledState:
         """Factors and ratios at some points."""

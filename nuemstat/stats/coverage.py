@@ -41,7 +41,7 @@ class Covered:
     error: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Coverage(Result):
     """Coverage of the intervals of one coupling at one true value.
 

@@ -44,7 +44,7 @@ class Region:
     components: tuple[Component, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Contour(Result):
     """Confidence regions of two couplings together.
 
@@ -80,7 +80,7 @@ class Contour(Result):
         return "\n".join([head, *columns(rows), f"  minima: {minima}", *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ContourScan(Scan):
     """The profile over a grid of two couplings, and the contours in it; fields as in `Scan` and `Contour`."""
 
@@ -140,7 +140,7 @@ class GroupImpact:
     upper_limit: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Shares(Result):
     """How much each experiment adds to 2 NLL between the best fit and one value of a coupling.
 
@@ -165,7 +165,7 @@ class Shares(Result):
         return "\n".join([head, *columns(_share_rows(self)), *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Impacts(Result):
     """What the error of a coupling is made of.
 
@@ -232,7 +232,7 @@ class ParameterGoodness:
     experiments: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Goodness(Result):
     """How well the best fit describes the data.
 
@@ -269,7 +269,7 @@ class Goodness(Result):
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Minos(Result):
     """MINOS against the profile, on the interval that holds the best fit.
 

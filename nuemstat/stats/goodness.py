@@ -174,21 +174,43 @@ def between_experiments(problem: Problem, best: Solution) -> ParameterGoodness |
 
 
 def _lowest(alone: Likelihood, copies: Mapping[str, tuple[str, str]], joint: Mapping[str, float]) -> Solution:
-    """The lowest minimum with separate couplings: from the joint fit, one experiment after the other in its basins."""
-    x = alone.vector(joint)
-    best = minimise(alone, x)
+    """The lowest minimum with separate couplings: from the joint fit, from where each experiment has its own minimum,
+    and from there with one experiment after the other in each of its basins."""
+    start = alone.vector(joint)
+    moves: list[tuple[list[int], list[FloatArray]]] = []
     for experiment in dict.fromkeys(e for _, e in copies.values()):
         own = [copied for copied, (_, e) in copies.items() if e == experiment]
         places = [alone.index(copied) for copied in own]
-        for start in starts(alone, own):
+        moves.append((places, [basin[places] for basin in _own_basins(alone, experiment, own)]))
+    preferred = start.copy()
+    for places, basins in moves:
+        preferred[places] = basins[0] if basins else start[places]
+    best = min((minimise(alone, x) for x in (preferred, start)), key=lambda found: (not found.converged, found.value))
+    for places, basins in moves:
+        for basin in basins:
             trial = best.x.copy()
-            trial[places] = start[places]
+            trial[places] = basin
             found = minimise(alone, trial)
             if found.converged and (not best.converged or found.value < best.value):
                 best = found
     if not best.converged:
         raise FitError(f"{alone.workspace.name}: the fit with couplings of each experiment's own does not converge")
     return best
+
+
+def _own_basins(alone: Likelihood, experiment: str, own: Sequence[str]) -> list[FloatArray]:
+    """Minima of one experiment's data alone, which cost little to find; the lowest first."""
+    kept = [channel.experiment == experiment for channel in alone.workspace.channels]
+    channels = tuple(channel for channel, is_kept in zip(alone.workspace.channels, kept, strict=True) if is_kept)
+    slices = [part for part, is_kept in zip(alone.terms.slices, kept, strict=True) if is_kept]
+    counts = np.concatenate([alone.terms.observed[part] for part in slices])
+    small = Likelihood(alone.workspace.model_copy(update={"channels": channels}), fixed=alone.fixed).with_data(counts)
+    found: list[Solution] = []
+    for solution in sorted((minimise(small, start) for start in starts(small, own)), key=lambda s: s.value):
+        apart = [solution.x - other.x for other in found]
+        if solution.converged and all(d @ o.fisher @ d > 0.1 for d, o in zip(apart, found, strict=True)):
+            found.append(solution)
+    return [solution.x for solution in found]
 
 
 def split(

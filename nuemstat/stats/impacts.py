@@ -36,10 +36,13 @@ def impacts(
     free: Sequence[str] = (),
     fixed: Mapping[str, float] | None = None,
     information: Information = "expected",
+    most: int | None = None,
 ) -> Impacts:
     """Pulls, constraints and impacts of all nuisances on one coupling, of their groups, and shares of experiments.
 
-    cl : of the upper limit given for each held group; free, fixed, data, information : as in `fit`.
+    cl : of the upper limit given for each held group; free, fixed, data, information : as in `fit`;
+    most : only so many nuisances, those with the largest impacts by the covariance, or, where that says nothing of
+        the coupling, by refits; groups, shares and the set are then left out, which is where most of the time goes.
 
     Raises
     ------
@@ -53,9 +56,9 @@ def impacts(
     best = _at_bound(likelihood, best, index)
     covariance = covariance_of(likelihood, best, information)
     centre = float(best.x[index]) * scale
-    rows = _impacts(likelihood, best, index, covariance, scale)
-    groups, whole, ends = _groups(problem, best, rows, cl, covariance)
-    said = interval(likelihood, best.x, coupling, ONE_SIGMA)
+    rows = _impacts(likelihood, best, index, covariance, scale, most)
+    groups, whole, ends = _groups(problem, best, rows, cl, covariance) if most is None else ((), [], (None, None))
+    said = interval(likelihood, best.x, coupling, ONE_SIGMA) if most is None else None
     high = own_interval(whole, centre)[1]
     share = None if high is None else shares_between(problem, coupling, high, best)
     variance = covariance[index, index]
@@ -73,7 +76,7 @@ def impacts(
         interval=ends,
         minos=None if said is None else (said[0] * scale, said[1] * scale),
         upper_limit=_upper_limit(whole),
-        impacts=tuple(sorted(rows, key=lambda row: -row.size)),
+        impacts=tuple(sorted(rows, key=lambda row: -row.size))[:most],
         groups=groups,
         at=None if share is None else share.at,
         experiments={} if share is None else share.experiments,
@@ -93,17 +96,45 @@ def _warnings(rows: Sequence[Impact], problem: Problem, number: float, index: in
     return found
 
 
-def _impacts(likelihood: Likelihood, best: Solution, index: int, covariance: FloatArray, scale: float) -> list[Impact]:
-    """One row for each nuisance, constrained or free."""
+def _largest(likelihood: Likelihood, best: Solution, index: int, covariance: FloatArray, most: int | None) -> list[int]:
+    """Where the nuisances stand that have the largest impacts by the covariance.
+
+    A coupling that is stationary has none; then that of the expected information at half its reach decides.
+    """
+    nuisances = [j for j, p in enumerate(likelihood.definitions) if p.kind != "coupling" and j != index]
+    if most is None or most >= len(nuisances):
+        return nuisances
+    if not np.isfinite(covariance[index, index]):
+        x = best.x.copy()
+        x[index] += _inwards(likelihood, best, index)
+        fisher = likelihood.fisher(x)
+        size = np.sqrt(np.maximum(fisher.diagonal(), 1e-300))
+        covariance = np.linalg.pinv(fisher / np.outer(size, size), hermitian=True) / np.outer(size, size)
+    with np.errstate(invalid="ignore"):
+        sizes = np.nan_to_num(np.abs(covariance[index]) / np.sqrt(covariance.diagonal()))
+    return sorted(sorted(nuisances, key=lambda j: -sizes[j])[:most])
+
+
+def _inwards(likelihood: Likelihood, best: Solution, index: int) -> float:
+    """Half the reach of the coupling, away from the bound that it may be at."""
+    size = 0.5 * reach(likelihood, likelihood.parameters[index]).size
+    return -size if best.x[index] == likelihood.bounds[index, 1] else size
+
+
+def _impacts(
+    likelihood: Likelihood, best: Solution, index: int, covariance: FloatArray, scale: float, most: int | None
+) -> list[Impact]:
+    """One row for each nuisance, constrained or free; `most` : only for those with the largest impacts."""
+    at_bound = best.x[index] in likelihood.bounds[index]
+    inwards = _inwards(likelihood, best, index) if at_bound else None
     rows = []
-    for j, definition in enumerate(likelihood.definitions):
-        if definition.kind == "coupling" or j == index:
-            continue
+    for j in _largest(likelihood, best, index, covariance, most):
+        definition = likelihood.definitions[j]
         error, shared = float(np.sqrt(covariance[j, j])), float(covariance[index, j])
         known = bool(np.isfinite(error))
         refit: tuple[float | None, float | None] = (None, None)
         if known:
-            below, above = (_shift(likelihood, best, index, j, step, scale) for step in (-error, error))
+            below, above = (_shift(likelihood, best, index, j, step, scale, inwards) for step in (-error, error))
             refit = (below, above)
         constrained = definition.kind == "constrained"
         size = definition.sigma if constrained else definition.scale
@@ -123,18 +154,19 @@ def _impacts(likelihood: Likelihood, best: Solution, index: int, covariance: Flo
     return rows
 
 
-def _shift(likelihood: Likelihood, best: Solution, index: int, j: int, step: float, scale: float) -> float | None:
+def _shift(
+    likelihood: Likelihood, best: Solution, index: int, j: int, step: float, scale: float, inwards: float | None
+) -> float | None:
     """How far the coupling moves with nuisance j held a step away; None where the fit fails.
 
-    A coupling at its bound, where it may be stationary, is also tried from inside.
+    inwards : of a coupling at its bound, where it may be stationary: it is also tried from so far inside.
     """
     x = best.x.copy()
     x[j] = np.clip(x[j] + step, *likelihood.bounds[j])
     held = np.arange(x.size) == j
     found = minimise(likelihood, x, held=held)
-    if best.x[index] in likelihood.bounds[index]:
-        size = 0.5 * reach(likelihood, likelihood.parameters[index]).size
-        x[index] += size if best.x[index] == likelihood.bounds[index, 0] else -size
+    if inwards is not None:
+        x[index] += inwards
         other = minimise(likelihood, x, held=held)
         found = min(found, other, key=lambda solution: (not solution.converged, solution.value))
     return float(found.x[index] - best.x[index]) * scale if found.converged else None
@@ -196,7 +228,7 @@ def _scaled(piece: Piece, scale: float) -> Piece:
 
 def _upper_limit(pieces: Sequence[Piece]) -> float | None:
     ends = [end for piece in pieces for end in piece]
-    return None if None in ends else max(abs(end) for end in ends if end is not None)
+    return None if None in ends or not ends else max(abs(end) for end in ends if end is not None)
 
 
 def _held(likelihood: Likelihood, name: str, best: Solution) -> float:

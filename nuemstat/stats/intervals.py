@@ -81,6 +81,18 @@ def limit(
     return _limit(problem, profile, minima, found, scan_range, cl=cl, method=method)
 
 
+def profiled_set(problem: Problem, cl: float) -> tuple[tuple[End, End], ...]:
+    """What `limit` gives as intervals (physical values, disjoint and rising) of a problem's coupling, and no more.
+
+    Raises
+    ------
+    FitError : no fit that can be trusted.
+    """
+    scale, _ = problem.scale(problem.couplings[0])
+    pieces = _pieces(*explored(problem, _height(cl, "profile")), cl)
+    return tuple((None if p.low is None else p.low * scale, None if p.high is None else p.high * scale) for p in pieces)
+
+
 def _height(cl: float, method: str) -> float:
     """In 2 NLL: how far up the profile is followed; sets by toys may reach beyond the asymptotic ones."""
     threshold = float(chi2.ppf(cl, 1))
@@ -205,8 +217,10 @@ def scan(
     WorkspaceError : a coupling is not held; FitError : not one or two couplings, an empty range, or no fit.
     """
     names = (couplings,) if isinstance(couplings, str) else tuple(couplings)
-    if len(names) not in (1, 2) or len(set(names)) != len(names) or points < 2:
-        raise FitError(f"scan: found {len(names)} couplings and {points} points; 1 or 2 and at least 2 are allowed")
+    if len(names) not in (1, 2) or len(set(names)) != len(names):
+        raise FitError(f"scan: found couplings {', '.join(names) or 'none'}; one or two different ones are allowed")
+    if points < 2:
+        raise FitError(f"scan: found {points} points; 2 or more are allowed")
     problem = prepare(workspace, couplings=names, free=free, fixed=fixed, data=data)
     return scanned(problem, in_workspace(problem, ranges or {}), points)
 

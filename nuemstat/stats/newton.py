@@ -168,17 +168,19 @@ def _hessian(here: Evaluation, curved: BoolArray, free: BoolArray, *, close: boo
     """The best positive definite Hessian, and whether it is exact.
 
     Exact if close, with its negative eigenvalues turned round where it has any; from afar the expected one with the
-    rows of curved parameters exact, or without.
+    rows of curved parameters exact, or without. There a curved parameter whose interference leaves next to no
+    information still has the scale of its own curvature, lest it step out of all proportion.
     """
     bare = 2 * here.seen
     if close:
         whole = bare + here.curvature
         return (whole, True) if _is_positive(whole, free) else (_turned(whole, bare, free), False)
     whole = bare + np.where(curved | curved[:, None], here.curvature, 0.0)
-    for matrix in (whole, bare):
-        if _is_positive(matrix, free):
-            return matrix, False
-    return 2 * here.fisher, False
+    if _is_positive(whole, free):
+        return whole, False
+    least = np.where(curved, np.abs(here.curvature.diagonal()), 0.0)
+    scaled = bare + np.diag(np.maximum(least - bare.diagonal(), 0.0))
+    return (scaled if _is_positive(scaled, free) else 2 * here.fisher), False
 
 
 def _turned(whole: FloatArray, bare: FloatArray, free: BoolArray) -> FloatArray:

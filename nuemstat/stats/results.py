@@ -41,6 +41,9 @@ class Result(AsHtml):
     valid: bool = True
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {str(self).splitlines()[0]}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object as plain dictionaries, lists and numbers; what is not finite becomes None."""
         common = ("workspaces", "schemes", "fixed", "floated", "digest", "valid", "warnings")
@@ -78,7 +81,7 @@ class FittedNuisance:
     pull: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class FitResult(Result):
     """The best fit of one workspace, single or joint.
 
@@ -110,7 +113,7 @@ class FitResult(Result):
         return "\n".join([f"{head}, p = {self.p_value:.3g}", *columns(rows), *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Limit(Result):
     """The confidence set of one coupling.
 
@@ -170,7 +173,7 @@ class Limit(Result):
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Scan(Result):
     """The profile of 2 NLL over one or two couplings.
 
@@ -205,7 +208,7 @@ class Scan(Result):
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Significance(Result):
     """How far one value of a coupling is from the global best fit.
 

@@ -192,13 +192,23 @@ def test_limits(capsys, toys, tmp_path):
     code, out, err = run(capsys, *arguments, "-o", tmp_path / "out")
     assert code == 0
     assert err == f"nuemstat: wrote {tmp_path / 'out'}\n"
-    head, row = [line.split() for line in out.splitlines() if line.startswith(("coupling", "millicharge"))]
+    lines = [line.split() for line in out.splitlines() if line.startswith(("coupling", "millicharge"))]
+    head, row, second, *apart = lines
     assert head == ["coupling", "unit", "alpha", "beta", "joint"]
+    assert second == ["coupling", "unit", "left", "out", "share", "limits", "agreement"]
+    assert apart[0][3:6] == ["nobody", "<", row[-1]]
+    assert "p" in apart[0]
+    assert {line[1] for line in apart[1:]} == {"alpha", "beta"}
+    assert {line[-1] for line in apart[1:]} == {row[4], row[6]}, "without one of two, the other is left"
+    shares = [float(line[2]) for line in apart[1:]]
+    assert sum(shares) == pytest.approx(100, abs=5)
     limits = json.loads((tmp_path / "out" / "limits.json").read_text())
     cells = " ".join(row).split(" < ")[1:]
     assert [float(cell) for cell in cells] == pytest.approx([item["upper_limit"] / 1e-12 for item in limits], rel=0.01)
     content = one_object(capsys, *arguments, "-o", tmp_path / "out")
     assert content["limits"] == limits
+    assert [item["coupling"] for item in content["joint"]] == ["millicharge_emu"]
+    assert one_object(capsys, *arguments, "--no-shares", "-o", tmp_path / "out")["joint"] == []
 
 
 def test_export_to_pyhf(capsys, toys, tmp_path):

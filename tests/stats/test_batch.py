@@ -60,8 +60,10 @@ def test_every_toy_ends_at_a_minimum_inside_the_bounds(likelihood):
     for toy, x in enumerate(found.x):
         own = likelihood.with_data(counts[toy], centres[toy])
         here = own.evaluate(x)
-        inside = (x > low) & (x < high) & (here.fisher.diagonal() > 0)
-        assert np.abs(here.gradient[inside] / np.sqrt(here.fisher.diagonal()[inside])).max() < 1e-3
+        # an even coupling next to 0 has no information, but a curvature
+        scale = np.maximum(here.fisher.diagonal(), np.abs(here.curvature.diagonal()) / 2)
+        inside = (x > low) & (x < high) & (scale > 0)
+        assert np.abs(here.gradient[inside] / np.sqrt(scale[inside])).max() < 1e-3
         assert own(x) == found.values[toy]
 
 

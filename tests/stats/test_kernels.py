@@ -11,11 +11,11 @@ from test_likelihood import points, rich
 from toy_workspaces import channel, coupling, nuisance, numbers, sample, workspace
 
 from nuemstat.errors import FitError
-from nuemstat.stats import compiled
+from nuemstat.stats import channel_kernels, compiled
 from nuemstat.stats.channel_kernels import ChannelKernel
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.workspace.interpolation import FunctionTable, anchor_weights, code4, linear_norm, power
-from nuemstat.workspace.modifiers import Anchor, Norm, NormSys, Shape
+from nuemstat.workspace.modifiers import Anchor, HistoSys, Norm, NormSys, Shape, StatError
 
 KERNELS = ("numpy", "compiled")
 
@@ -48,8 +48,51 @@ def inner_first():
     return workspace([channel(samples, 60 / bins, shape=(3, 4))], parameters)
 
 
+def bin_by_bin(bins=20, samples=3):
+    """Factors of single bins on some samples, beside a sample with a ratio and one that stands in one bin anyway."""
+    base = 30 * np.exp(-np.arange(bins) / bins) + 5
+    flux = Norm(parameter="flux", interpolation="lognormal", size=0.2)
+    bent = HistoSys(parameter="bent", hi_data=numbers(1.05 * base), lo_data=numbers(0.9 * base))
+    tilt = Shape(
+        parameter="tilt",
+        interpolation="multiplicative",
+        anchors=tuple(Anchor(alpha=a, values=numbers(np.exp(0.02 * a * np.arange(bins)))) for a in (-1, 1)),
+    )
+    errors = StatError(parameter="stat", data=numbers(0.1 * base))
+    found = [sample(f"bkg{i}", base, flux, bent, errors, NormSys(parameter="flux", hi=1.1, lo=0.9))
+             for i in range(samples)]  # fmt: skip
+    found += [sample("tilted", base, tilt), sample("line", np.where(np.arange(bins) == 3, 7.0, 0.0), flux)]
+    found += [sample("nu", 0.1 * base, errors, millicharge_ee=1), sample("nu", 0.2 * base, errors, millicharge_ee=2)]
+    parameters = [coupling("millicharge_ee"), *map(nuisance, ("flux", "bent", "tilt"))]
+    parameters.append(nuisance("stat").model_copy(update={"centre": 1.0, "sigma": 1.0}))
+    return workspace([channel(found, (samples + 1) * base + 3)], parameters)
+
+
+def test_rows_of_single_bins_are_kept_as_numbers(monkeypatch):
+    """Their number grows with bins x samples, and value and derivatives are those of full rows."""
+    for bins in (20, 40):
+        likelihood = Likelihood(bin_by_bin(bins))
+        (kernel,) = likelihood._kernel.channels
+        assert kernel.shaped_rows == 1
+        assert len(kernel.contents) == 1
+        assert kernel.cells.size == kernel.cell_contents.size == bins * (3 * 3 + 2) + 1
+        assert not compiled.CompiledChannel.suits(kernel)
+    split = Likelihood(bin_by_bin())
+    monkeypatch.setattr(channel_kernels, "_MANY", 10**6)
+    whole = Likelihood(bin_by_bin())
+    assert whole._kernel.channels[0].cells.size == 0
+    for x in points(split, 5, width=0.4):
+        assert split(x) == pytest.approx(whole(x), rel=1e-12)
+        ours, theirs = split.evaluate(x, seen=True), whole.evaluate(x, seen=True)
+        for name in ("value", "gradient", "fisher", "seen", "curvature"):
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-9, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(split.gradient(x), theirs.gradient, rtol=1e-9, atol=1e-9)
+        for name, yields in whole.yields(x).items():
+            assert split.yields(x)[name] == pytest.approx(yields, rel=1e-12)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("model", [rich, inner_first])
+@pytest.mark.parametrize("model", [rich, inner_first, bin_by_bin])
 def test_second_derivatives_are_those_of_the_gradient(kernel, model):
     likelihood = made(model(), kernel)
     step = 1e-5

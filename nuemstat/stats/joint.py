@@ -1,0 +1,217 @@
+"""A joint limit taken apart: who makes it, whether its members agree, and what it is without each of them in turn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from scipy.stats import chi2
+
+from nuemstat.errors import FitError
+from nuemstat.stats.diagnostics import ParameterGoodness
+from nuemstat.stats.goodness import between_experiments
+from nuemstat.stats.intervals import limit, profiled_set
+from nuemstat.stats.minimise import floating, global_minimum
+from nuemstat.stats.problem import Problem, prepare
+from nuemstat.stats.results import End, Limit, Result, columns, number
+from nuemstat.stats.shares import shares_between
+from nuemstat.stats.starts import starts
+from nuemstat.vocabulary import UNIVERSAL
+from nuemstat.workspace.combine import combine
+from nuemstat.workspace.document import Workspace
+
+CUT = 0.01
+"""Share of Delta chi2 at the ends of the set below which leaving a member out would not show."""
+_AT_LEVEL = 0.01
+"""An end where Delta chi2 differs by more than this share from its level is a bound of the coupling."""
+
+Intervals = tuple[tuple[End, End], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndShares:
+    """Delta chi2 at one end of the joint set, as shares of the level: by member, and by constraints of nuisances that
+    several of them use. The sum is 1."""
+
+    at: float
+    members: Mapping[str, float]
+    shared: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class JointLimit(Result):
+    """A joint limit, and what it is made of.
+
+    intervals, best_fit, q_min : of all members together, as in `Limit`;
+    ends : shares at the two outermost ends of the set where Delta chi2 reaches its level; shares : their mean;
+    compatibility : parameter goodness of fit; None where only one member holds the coupling;
+    without : the set without each member; None where its largest share is below `cut`, empty where no other holds
+    the coupling.
+    """
+
+    SCHEMA: ClassVar[str] = "nuemstat/joint_limit/1"
+    FIELDS: ClassVar[tuple[str, ...]] = (
+        "coupling", "unit", "cl", "data", "best_fit", "intervals", "q_min", "ends", "shares", "compatibility",
+        "without", "cut",
+    )  # fmt: skip
+
+    coupling: str
+    unit: str
+    cl: float
+    data: str
+    best_fit: float
+    intervals: Intervals
+    q_min: float
+    ends: tuple[EndShares, ...]
+    shares: Mapping[str, float]
+    compatibility: ParameterGoodness | None
+    without: Mapping[str, Intervals | None]
+    cut: float
+
+    def __str__(self) -> str:
+        head = f"{self.coupling} at {100 * self.cl:g} % [{self.unit}] from {', '.join(self.workspaces)}"
+        rows: list[tuple[str, ...]] = [("left out", "share", "set"), ("none", "", written(self.intervals))]
+        for name, share in sorted(self.shares.items(), key=lambda pair: -abs(pair[1])):
+            left = self.without.get(name)
+            rows.append((name, f"{100 * share:.1f} %", "as above" if left is None else written(left)))
+        if self.compatibility is not None:
+            q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
+            rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
+        return "\n".join([head, *columns(rows), *self.warnings])
+
+
+def written(intervals: Intervals, scale: float = 1.0) -> str:
+    """The set in units of `scale`, as text; nobody's when empty."""
+    ends = [[end if end is None else end / scale for end in pair] for pair in intervals]
+    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in ends) or "no other holds it"
+
+
+def joint_limit(members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT) -> JointLimit:
+    """The limit of all members together, the share of each, their agreement, and the limit without each in turn.
+
+    members : two or more workspaces that `combine` takes; nuisances of one name are one nuisance;
+    cut : members with a smaller share at every end of the set are not left out.
+
+    Raises
+    ------
+    WorkspaceError : the coupling is held by none, or the workspaces cannot be combined;
+    FitError : fewer than two members, or no fit that can be trusted.
+    """
+    return taken_apart(members, limit(combine(members), coupling, cl=cl), cut=cut)
+
+
+def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT) -> JointLimit:
+    """The same for a limit of all members that is known already.
+
+    Raises
+    ------
+    WorkspaceError, FitError : as `joint_limit`.
+    """
+    if len(members) < 2:
+        raise FitError(f"joint limit: found {len(members)} members; 2 or more are needed")
+    together = combine([_named(member) for member in members])
+    problem = prepare(together, couplings=(found.coupling,))
+    ends, compatibility = _at_ends(problem, found)
+    shares = {m.name: sum(end.members.get(m.name, 0.0) for end in ends) / max(len(ends), 1) for m in members}
+    largest = {m.name: max((abs(end.members.get(m.name, 0.0)) for end in ends), default=1.0) for m in members}
+    without: dict[str, Intervals | None] = {}
+    warnings = list(found.warnings)
+    for member in members:
+        without[member.name] = None
+        if largest[member.name] < cut:
+            continue
+        try:
+            without[member.name] = _set_without(together, members, member, found)
+        except FitError as error:
+            warnings.append(f"without {member.name}: {error}")
+    return JointLimit(
+        **problem.origin | {"workspaces": tuple(m.name for m in members), "digest": found.digest},
+        valid=found.valid and not warnings,
+        warnings=tuple(warnings),
+        coupling=found.coupling,
+        unit=found.unit,
+        cl=found.cl,
+        data=found.data,
+        best_fit=found.best_fit,
+        intervals=found.intervals,
+        q_min=found.q_min,
+        ends=ends,
+        shares=shares,
+        compatibility=compatibility,
+        without=without,
+        cut=cut,
+    )
+
+
+def _named(member: Workspace) -> Workspace:
+    """The member with its own name as the experiment of all its channels: members are told apart, not experiments."""
+    channels = tuple(channel.model_copy(update={"experiment": member.name}) for channel in member.channels)
+    return member.model_copy(update={"channels": channels})
+
+
+def _at_ends(problem: Problem, found: Limit) -> tuple[tuple[EndShares, ...], ParameterGoodness | None]:
+    """Shares at the outermost ends of the set, and the agreement of the members."""
+    best = global_minimum(problem.likelihood, starts(problem.likelihood, floating(problem)))
+    level = float(chi2.ppf(found.cl, 1))
+    outermost = [found.intervals[0][0], found.intervals[-1][1]] if found.intervals else []
+    ends = []
+    for at in outermost:
+        if at is None:
+            continue
+        apart = shares_between(problem, found.coupling, at, best)
+        if abs(apart.q - level) < _AT_LEVEL * level:
+            fractions = {name: part / apart.q for name, part in apart.experiments.items()}
+            ends.append(EndShares(at, fractions, apart.shared / apart.q))
+    return tuple(ends), between_experiments(problem, best)
+
+
+def _set_without(together: Workspace, members: Sequence[Workspace], left_out: Workspace, found: Limit) -> Intervals:
+    """The set of all members but one; empty where none of them holds the coupling."""
+    others = [member for member in members if member is not left_out]
+    flavours = set(UNIVERSAL.get(found.coupling, (found.coupling,)))
+    if not any(flavours & set(member.couplings) for member in others):
+        return ()
+    names = {parameter.name for member in others for parameter in member.parameters}
+    kept = {
+        "channels": tuple(channel for channel in together.channels if channel.experiment != left_out.name),
+        "parameters": tuple(parameter for parameter in together.parameters if parameter.name in names),
+    }
+    problem = prepare(together.model_copy(update=kept), couplings=(found.coupling,))
+    return profiled_set(problem, found.cl)
+
+
+def summary(members: Sequence[str], found: Sequence[JointLimit]) -> dict[str, Any]:
+    """What joint.json holds: the joint limits of all couplings, taken apart."""
+    entries = []
+    for item in found:
+        content = item.to_dict()
+        match = item.compatibility
+        entries.append(
+            {
+                "coupling": item.coupling,
+                "unit": item.unit,
+                "joint": content["intervals"],
+                "best_fit": content["best_fit"],
+                "minimum_2nll": item.q_min,
+                "shares": content["shares"],
+                "ends": content["ends"],
+                "compatibility": None
+                if match is None
+                else {
+                    "chi2": match.q,
+                    "ndf": match.ndof,
+                    "p_value": match.p_value,
+                    "members": list(match.experiments),
+                },
+                "without": content["without"],
+                "warnings": list(item.warnings),
+            }
+        )
+    level = found[0].cl if found else None
+    cut = found[0].cut if found else CUT
+    return {
+        "schema": "nuemstat/joint/1",
+        "members": list(members),
+        "level": level,
+        "share_cut": cut,
+        "couplings": entries,
+    }
