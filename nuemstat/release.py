@@ -1,13 +1,15 @@
 """Writes the shipped workspaces, and tells whether those that are there are what the models give.
 
 ``python -m nuemstat.release`` writes ``workspaces/<name>.json`` and ``<name>.checkpoints.json`` for every shipped
-model; with ``--forms`` the pyhf and HS3 files of a release besides; with ``--check`` it writes nothing and exits
-with 1 if a file differs from its model.
+model; with ``--forms`` the pyhf and HS3 files of a release besides. It writes nothing and exits with 1 with ``--check``
+if a file differs from its model, and with ``--judge pyhs3`` or ``--judge roofit`` if that program does not give the
+check points of an HS3 form.
 """
 
 import argparse
 import math
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from nuemstat.model.compiler import compile_model
 from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.workspace.checkpoints import CheckPoints, check_points, verify
 from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.judges import TOLERANCES, judge
 from nuemstat.workspace.to_hs3 import write_hs3
 from nuemstat.workspace.to_pyhf import write_pyhf
 
@@ -112,10 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, help="folder; workspaces/ beside the models by default")
     parser.add_argument("--forms", action="store_true", help="write the pyhf and HS3 files too")
     parser.add_argument("--check", action="store_true", help="write nothing; compare with what the models give")
+    parser.add_argument("--judge", choices=TOLERANCES, help="write nothing; ask this program for the check points")
     options = parser.parse_args(arguments)
     try:
         folder = options.output or shipped_folder()
         names = options.names or shipped_models()
+        if options.judge:
+            return max([_judged(folder, name, options.judge) for name in names])
         if not options.check:
             write_shipped(folder, names, forms=options.forms)
             return 0
@@ -132,6 +138,20 @@ def _problem(folder: Path, name: str) -> str:
         return difference(folder, name)
     except WorkspaceError as error:
         return str(error)
+
+
+def _judged(folder: Path, name: str, by: str) -> int:
+    """1 if another program does not give the check points of a shipped workspace, else 0."""
+    start = time.process_time()
+    points = CheckPoints.read(folder / f"{name}.checkpoints.json")
+    verdict = judge(Workspace.read(folder / f"{name}.json"), points, by)
+    word = "holds" if verdict.holds else "DIFFERS"
+    sys.stdout.write(
+        f"{name}: {by} {word}: {len(points.points)} differences of 2 NLL up to {verdict.largest:.4g} to "
+        f"{verdict.deviation:.1e} ({verdict.allowed:.1e} is allowed), {time.process_time() - start:.0f} s\n"
+    )
+    sys.stdout.flush()
+    return 0 if verdict.holds else 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 from nuemstat import release
 from nuemstat.model.loader import shipped_models
 from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.judges import Verdict
 
 pytestmark = pytest.mark.filterwarnings("ignore:jsonschema.RefResolver is deprecated:DeprecationWarning")  # in pyhf
 
@@ -55,3 +56,12 @@ def test_missing_and_unknown_ones_are_one_clear_line(tmp_path, capsys):
     assert "texono_2020.json: cannot be read" in capsys.readouterr().err
     assert release.main(["no_such_model", "-o", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("nuemstat: error: ")
+
+
+def test_judges_are_asked_for_every_named_workspace(monkeypatch, capsys):
+    verdicts = {"texono_2020": Verdict("pyhs3", 2e-12, 1e-8, 2.9), "gemma": Verdict("pyhs3", 3e-8, 1e-8, 8.9)}
+    monkeypatch.setattr(release, "judge", lambda workspace, points, by: verdicts[workspace.name])
+    assert release.main(["texono_2020", "--judge", "pyhs3"]) == 0
+    assert "texono_2020: pyhs3 holds: 20 differences of 2 NLL up to 2.9 to 2.0e-12" in capsys.readouterr().out
+    assert release.main(["gemma", "texono_2020", "--judge", "pyhs3"]) == 1
+    assert "gemma: pyhs3 DIFFERS" in capsys.readouterr().out

@@ -6,6 +6,9 @@ import click
 
 from nuemstat.cli.output import note, open_together
 
+_LINES = 8
+"""Notes of one file that are printed; all stand in the file."""
+
 
 @click.command("export", short_help="Workspaces for other programs.")
 @click.argument("workspaces", nargs=-1, required=True, metavar="W...")
@@ -29,5 +32,27 @@ def export_command(
     from nuemstat.study import check_format, export
 
     check_format(kind)
+    before = _notes(output)
     export(open_together(workspaces), kind, output, couplings=couplings, dialect=dialect, force=force)
     note(f"wrote {output}")
+    for path, when in _notes(output).items():
+        if before.get(path) != when:
+            _say(path)
+
+
+def _notes(folder: Path) -> dict[Path, int]:
+    """The files of notes in a folder, with the time of their last change."""
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*.notes.md"))}
+
+
+def _say(path: Path) -> None:
+    """What a form cannot say, from the file of notes beside it."""
+    lines = path.read_text().splitlines()
+    points = [line[2:] for line in lines if line.startswith("- ")]
+    if not points:
+        return
+    note(f"what {lines[0].removeprefix('# ')} cannot say ({path}):")
+    for point in points[:_LINES]:
+        note(f"  {point}")
+    if len(points) > _LINES:
+        note(f"  and {len(points) - _LINES} more points")

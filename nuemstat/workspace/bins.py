@@ -6,12 +6,11 @@ HistFactory: an auxiliary measurement, a channel of its own with (contents / err
 goodness of fit and toys treat it as the data it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
@@ -69,6 +68,7 @@ class _Expansion:
     replaced: dict[str, list[Parameter]] = field(default_factory=dict)
     derived: list[DerivedParameter] = field(default_factory=list)
     auxiliary: list[Channel] = field(default_factory=list)
+    _known: set[tuple[str, str]] = field(default_factory=set)
 
     def channel(self, channel: Channel) -> Channel:
         """A channel with its samples split where bins have factors of their own."""
@@ -109,7 +109,8 @@ class _Expansion:
 
     def _add(self, name: str, parameter: Parameter) -> str:
         parts = self.replaced.setdefault(name, [])
-        if all(part.name != parameter.name for part in parts):
+        if (name, parameter.name) not in self._known:
+            self._known.add((name, parameter.name))
             parts.append(parameter)
         return parameter.name
 
@@ -153,7 +154,8 @@ class _Expansion:
         return self._linear(f"{name}__factor", found.centre, name, found.sigma)
 
     def _linear(self, label: str, offset: float, name: str, slope: float) -> str:
-        if all(part.name != label for part in self.derived):
+        if ("", label) not in self._known:
+            self._known.add(("", label))
             self.derived.append(DerivedParameter(name=label, terms={name: slope}, offset=offset))
         return label
 
@@ -192,34 +194,41 @@ def split(channel: Channel, sample: Sample, factors: list[list[str]]) -> list[Sa
         return [sample]
     found = []
     for group, places in groups.items():
-        mask = np.zeros(channel.size, dtype=bool)
-        mask[places] = True
-        modifiers = (*(_masked(channel, m, mask) for m in sample.modifiers), *(NormFactor(parameter=n) for n in group))
+        modifiers = (
+            *(_masked(channel, m, places) for m in sample.modifiers),
+            *(NormFactor(parameter=n) for n in group),
+        )
         update = {
             "name": f"{sample.name}__bin{places[0]}",
-            "contents": _kept(sample.contents, mask),
+            "contents": _kept(sample.contents, places),
             "modifiers": modifiers,
         }
         found.append(sample.model_copy(update=update))
     return found
 
 
-def _masked(channel: Channel, modifier: Modifier, mask: npt.NDArray[np.bool_]) -> Modifier:
-    """A modifier for a sample that is empty outside of the mask."""
+def _masked(channel: Channel, modifier: Modifier, places: Sequence[int]) -> Modifier:
+    """A modifier for a sample that is empty outside of some bins."""
     if isinstance(modifier, HistoSys):
-        update = {"hi_data": _kept(modifier.hi_data, mask), "lo_data": _kept(modifier.lo_data, mask)}
+        update = {"hi_data": _kept(modifier.hi_data, places), "lo_data": _kept(modifier.lo_data, places)}
         return modifier.model_copy(update=update)
     if isinstance(modifier, Shape) and modifier.interpolation == "additive":
         anchors = tuple(
-            anchor.model_copy(update={"values": _kept(over_all_axes(channel, modifier, np.array(anchor.values)), mask)})
+            anchor.model_copy(
+                update={"values": _kept(over_all_axes(channel, modifier, np.array(anchor.values)), places)}
+            )
             for anchor in modifier.anchors
         )
         return modifier.model_copy(update={"anchors": anchors, "axes": None})
     return modifier
 
 
-def _kept(values: Any, mask: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    return tuple(np.where(mask, values, 0.0).tolist())
+def _kept(values: Any, places: Sequence[int]) -> tuple[float, ...]:
+    """Values in some bins, the one 0 in all others: every bin of a channel makes such a tuple for each sample."""
+    found = [0.0] * len(values)
+    for place in places:
+        found[place] = float(values[place])
+    return tuple(found)
 
 
 def _has(channel: Channel, name: str) -> bool:

@@ -7,7 +7,6 @@ The values are those of the workspace (of order one); a power in a pyhf file is 
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,8 +20,11 @@ from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
 from nuemstat.strict import Name, Strict, one_line
 from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.hs3_gaussian import is_native
+from nuemstat.workspace.pyhf_schema import pyhf_document
 from nuemstat.workspace.reading import parse_json, read_bytes
-from nuemstat.workspace.to_pyhf import pyhf_parameters, to_pyhf
+from nuemstat.workspace.stock_pyhf import StockPyhf
+from nuemstat.workspace.to_pyhf import to_pyhf
 from nuemstat.writing import write_whole
 
 SCHEMA = "nuemstat/checkpoints/1"
@@ -32,18 +34,21 @@ TOLERANCE = 1e-7
 _LOWEST = 1e-3  # expected counts of a Poisson bin that is filled at all
 _FARTHEST = 3.0  # errors between expected and observed, within which pseudo-counts stand for a Gaussian
 Evaluate = Callable[[Mapping[str, float]], float]
+Forms = Callable[[Mapping[str, float]], FloatArray]
 
 
 class CheckPoint(Strict):
     """2 NLL at one point, above the reference.
 
     values : parameters that are not at their default; native : by this package, for the native document;
-    histfactory : by stock pyhf, for the pyhf and HS3 forms, whose functions are the same.
+    histfactory : by stock pyhf, for the pyhf form; hs3 : for the HS3 form, whose Poisson channels are those of pyhf
+    and whose Gaussian channels are the native ones.
     """
 
     values: dict[Name, float]
     native: float
     histfactory: float
+    hs3: float
 
 
 class CheckPoints(Strict):
@@ -94,7 +99,8 @@ def check_points(workspace: Workspace, *, points: int = 20, seed: int = 1) -> Ch
     """
     likelihood = Likelihood(workspace)
     reference = _reference(workspace)
-    native, histfactory = evaluations(workspace, reference)
+    native = _differences(lambda values: likelihood(likelihood.vector(values)), reference)
+    forms = _forms(workspace, likelihood, reference)
     generator = np.random.default_rng(seed)
     own = own_interpolation(workspace)
     base = likelihood.vector(reference)
@@ -102,8 +108,9 @@ def check_points(workspace: Workspace, *, points: int = 20, seed: int = 1) -> Ch
     found = []
     for number in range(points):
         held = own if number < points // 2 else frozenset[str]()
-        values, theirs = _drawn(likelihood, base, steps, held, generator, histfactory)
-        found.append(CheckPoint(values=values, native=_short(native(values)), histfactory=_short(theirs)))
+        values, theirs = _drawn(likelihood, base, steps, held, generator, forms)
+        pyhf, hs3 = (_short(number) for number in theirs)
+        found.append(CheckPoint(values=values, native=_short(native(values)), histfactory=pyhf, hs3=hs3))
     return CheckPoints(workspace=workspace.name, digest=workspace.digest, reference=reference, points=tuple(found))
 
 
@@ -136,7 +143,9 @@ def verify_histfactory(workspace: Workspace, points: CheckPoints, document: Any,
     ------
     WorkspaceError : pyhf does not take the document, or a number differs by more than `TOLERANCE`.
     """
-    found = _stock(workspace, points.reference, document, where)
+    pyhf_document(document, where)
+    plain = json.loads(json.dumps(document))  # lists, as pyhf wants them
+    found = _differences(StockPyhf(to_pyhf(workspace), plain, where), points.reference)
     for number, point in enumerate(points.points):
         value = found(point.values)
         if not abs(value - point.histfactory) <= TOLERANCE * max(1.0, abs(point.histfactory)) * _pseudo(workspace):
@@ -146,36 +155,24 @@ def verify_histfactory(workspace: Workspace, points: CheckPoints, document: Any,
             )
 
 
-def evaluations(workspace: Workspace, reference: Mapping[str, float]) -> tuple[Evaluate, Evaluate]:
-    """2 NLL above the reference at given values, by this package and by stock pyhf for the exported document."""
-    likelihood = Likelihood(workspace)
-
-    def ours(values: Mapping[str, float]) -> float:
-        return likelihood(likelihood.vector(values))
-
-    return _differences(ours, reference), _stock(workspace, reference, to_pyhf(workspace).document, validate=False)
-
-
-def _stock(
-    workspace: Workspace, reference: Mapping[str, float], document: Any, where: str = "", *, validate: bool = True
-) -> Evaluate:
-    """2 NLL of a pyhf document by stock pyhf; its own validation of the schema takes longer than all the rest."""
-    import pyhf
-
+def _forms(workspace: Workspace, likelihood: Likelihood, reference: Mapping[str, float]) -> Forms:
+    """2 NLL above the reference of the pyhf form, by stock pyhf, and of the HS3 form."""
     export = to_pyhf(workspace)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # pyhf's use of jsonschema
-        try:
-            stock = pyhf.Workspace(json.loads(json.dumps(document)), validate=validate)
-            made = stock.model(validate=False)
-            data = stock.data(made)
-        except Exception as error:  # pyhf raises its own kinds, and jsonschema's
-            raise WorkspaceError(f"{where}: pyhf does not take it ({type(error).__name__})") from None
+    stock = StockPyhf(export, export.document)
+    exact = [channel for channel in workspace.channels if is_native(channel)]
+    weights = {c.name: np.linalg.inv(c.covariance or np.diag(np.square(c.errors or ()))) for c in exact}
 
-    def theirs(values: Mapping[str, float]) -> float:
-        return -2 * float(np.ravel(made.logpdf(pyhf_parameters(export, made.config, values), data))[0])
+    def both(values: Mapping[str, float]) -> FloatArray:
+        channels, constraints = stock.terms(values)
+        pyhf = sum(channels.values()) + constraints
+        expected = likelihood.expected(likelihood.vector(values)) if exact else {}
+        for channel in exact:
+            pulls = expected[channel.name] - np.array(channel.observed)
+            channels[channel.name] = float(pulls @ weights[channel.name] @ pulls)
+        return np.array([pyhf, sum(channels.values()) + constraints])
 
-    return _differences(theirs, reference)
+    zero = both(reference)
+    return lambda values: both(values) - zero
 
 
 def _pseudo(workspace: Workspace) -> float:
@@ -256,10 +253,10 @@ def _drawn(
     steps: FloatArray,
     held: frozenset[str],
     generator: np.random.Generator,
-    histfactory: Evaluate,
-) -> tuple[dict[str, float], float]:
-    """One point at which every bin is positive in both forms, and its 2 NLL by pyhf; drawn ever closer to the reference
-    until there is one."""
+    forms: Forms,
+) -> tuple[dict[str, float], FloatArray]:
+    """One point at which every bin is positive in all forms, and its 2 NLL in those of others; drawn ever closer to the
+    reference until there is one."""
     suits = _criterion(likelihood, reference)
     for trial in range(200):
         size = 0.97**trial
@@ -274,7 +271,7 @@ def _drawn(
         }
         if suits(likelihood.counts(likelihood.vector(values))):
             with np.errstate(all="ignore"):
-                theirs = histfactory(values)
-            if np.isfinite(theirs):
+                theirs = forms(values)
+            if np.isfinite(theirs).all():
                 return values, theirs
     raise WorkspaceError(f"{likelihood.workspace.name}: no check point with positive counts in all bins is found")

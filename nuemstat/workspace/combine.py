@@ -7,6 +7,8 @@ from itertools import combinations
 from nuemstat.errors import WorkspaceError
 from nuemstat.workspace.document import Folded, Parameter, Workspace
 
+_LONGEST = 100  # characters of a name; file systems take 255, endings among them
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -22,7 +24,7 @@ def combine(workspaces: Sequence[Workspace], *, name: str | None = None) -> Work
     """One workspace with the channels of all; equal names of parameters mean one parameter.
 
     A member may be insensitive to a coupling that another holds. `name` defaults to the members' names
-    joined with ``__x__``.
+    joined with ``__x__``, or to ``joint_of_15`` where that would be too long for the name of a file.
 
     Raises
     ------
@@ -39,12 +41,17 @@ def combine(workspaces: Sequence[Workspace], *, name: str | None = None) -> Work
     parameters = _joined_parameters(members)
     folded = _joined_folded(members)
     return Workspace(
-        name=name or "__x__".join(member.name for member in members),
+        name=name or _name(members),
         channels=tuple(channel for member in members for channel in member.channels),
         parameters=parameters,
         folded=folded,
         provenance=tuple(entry for member in members for entry in member.provenance),
     )
+
+
+def _name(members: Sequence[Workspace]) -> str:
+    joined = "__x__".join(member.name for member in members)
+    return joined if len(joined) <= _LONGEST else f"joint_of_{len(members)}"
 
 
 def sharing(workspaces: Iterable[Workspace]) -> tuple[Shared, ...]:

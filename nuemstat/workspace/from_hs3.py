@@ -16,7 +16,7 @@ from nuemstat.strict import one_line, tupled
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.hs3_memo import SCHEMA, told_by
 from nuemstat.workspace.reading import parse_json, read_bytes
-from nuemstat.workspace.to_hs3 import to_hs3
+from nuemstat.workspace.to_hs3 import HS3_VERSION, to_hs3
 
 _TOLERANCE = 1e-12  # relative: numbers may have been printed and read again
 _COMPARED = ("distributions", "functions", "data", "likelihoods")
@@ -42,14 +42,15 @@ def from_hs3(document: Any, where: str = "HS3 document") -> Workspace:
     kept = _memo(document, where)
     try:
         workspace = Workspace.model_validate(tupled(_native(document, kept)))
-        again = to_hs3(workspace, dialect=kept["dialect"], floating=kept["floating"], pedestal=kept["pedestal"])
+        options = {key: kept[key] for key in ("dialect", "floating", "native", "pedestal")}
+        again, observed = to_hs3(workspace, **options), _observed(document)
     except ValidationError as error:
         raise WorkspaceError(f"{where}: {one_line(error)}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         reason = str(error) if isinstance(error, WorkspaceError) else f"{type(error).__name__}: {error}"
         raise WorkspaceError(f"{where}: damaged since it was written ({reason})") from None
-    for part in _COMPARED:
-        place = _difference(document.get(part), again.document[part], part)
+    places = [_difference(document.get(part), again.document[part], part) for part in _COMPARED]
+    for place in [*places, _difference(observed, _observed(again.document), "parameter_points")]:
         if place:
             raise WorkspaceError(f"{where}: {place} was changed since the file was written; export it anew")
     if workspace.digest != kept.get("digest"):
@@ -57,11 +58,22 @@ def from_hs3(document: Any, where: str = "HS3 document") -> Workspace:
     return workspace
 
 
+def _observed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of Gaussian channels, which are constants."""
+    points = [p for group in document.get("parameter_points", ()) for p in group["parameters"]]
+    return {point["name"]: point["value"] for point in points if point["name"].endswith(("__observed", "__sigma"))}
+
+
 def _memo(document: Any, where: str) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
         raise WorkspaceError(f"{where}: found no HS3 document; metadata with an hs3_version is required")
     if "hs3_version" not in document["metadata"]:
         raise WorkspaceError(f"{where}: metadata.hs3_version: this key is required and is not there")
+    version = document["metadata"]["hs3_version"]
+    if version != HS3_VERSION:
+        raise WorkspaceError(
+            f"{where}: metadata.hs3_version: found {version!r:.40}; this version reads {HS3_VERSION!r}"
+        )
     misc = document.get("misc")
     kept = misc.get("nuemstat") if isinstance(misc, dict) else None
     if not isinstance(kept, dict):
@@ -70,7 +82,22 @@ def _memo(document: Any, where: str) -> dict[str, Any]:
         raise WorkspaceError(
             f"{where}: misc.nuemstat.schema: found {kept.get('schema')!r}; this version reads {SCHEMA!r}"
         )
+    _check_options(kept, where)
     return kept
+
+
+def _check_options(kept: Mapping[str, Any], where: str) -> None:
+    """A WorkspaceError if the file cannot have been written in the way that it says."""
+    pedestal, floating = kept.get("pedestal"), kept.get("floating")
+    number = isinstance(pedestal, int | float) and not isinstance(pedestal, bool) and 0 < pedestal < math.inf
+    names = isinstance(floating, list | tuple) and all(isinstance(name, str) for name in floating)
+    for key, fits, wanted in (
+        ("pedestal", number, "a positive number"),
+        ("floating", names, "a list of couplings"),
+        ("native", isinstance(kept.get("native"), bool), "true or false"),
+    ):
+        if not fits:
+            raise WorkspaceError(f"{where}: misc.nuemstat.{key}: found {kept.get(key)!r:.40}; {wanted} is allowed")
 
 
 def _native(document: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from nuemstat.workspace.modifiers import (
 )
 from nuemstat.workspace.pyhf_parameters import KINDS, Use, parameters_of
 from nuemstat.workspace.pyhf_schema import ChannelPart, MeasurementPart, PyhfDocument, SamplePart, pyhf_document
-from nuemstat.workspace.reading import kind_of, parse_json, read_bytes
+from nuemstat.workspace.reading import check_size, kind_of, parse_json, read_bytes
 
 
 def from_pyhf(
@@ -84,6 +84,7 @@ def converted(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     import pyhf.readxml
 
+    check_size(path)
     top = Path(path)
     folders = [top.parent, top.parent.parent, Path()]
     complaint: Exception | None = None

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from nuemstat.errors import WorkspaceError
 from nuemstat.strict import one_line, tupled
 from nuemstat.workspace.document import SCHEMA, Workspace
-from nuemstat.workspace.reading import parse_json
+from nuemstat.workspace.reading import check_size, parse_json
 from nuemstat.workspace.to_root import TEXT
 
 Lookup = Callable[[Any], Any]
@@ -22,10 +22,11 @@ def read_root(path: str | os.PathLike[str]) -> Workspace:
 
     Raises
     ------
-    WorkspaceError : unreadable, without our document, or with a histogram missing or of another size.
+    WorkspaceError : unreadable, too large, without our document, or with a histogram missing or of another size.
     """
     import uproot
 
+    check_size(path)
     try:
         file = uproot.open(path)
     except Exception as error:  # uproot raises what the damage brings about, of many types

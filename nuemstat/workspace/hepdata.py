@@ -195,7 +195,8 @@ def _channel_table(channel: Channel, expected: FloatArray) -> dict[str, Any]:
 def _points_table(points: CheckPoints) -> dict[str, Any]:
     columns: Mapping[str, list[float]] = {
         "2 NLL, native form": [point.native for point in points.points],
-        "2 NLL, pyhf and HS3 forms": [point.histfactory for point in points.points],
+        "2 NLL, pyhf form": [point.histfactory for point in points.points],
+        "2 NLL, HS3 form": [point.hs3 for point in points.points],
     }
     numbers = [{"value": number} for number in range(len(points.points))]
     return {
@@ -232,7 +233,8 @@ def _readme(workspace: Workspace) -> str:
         "```",
         "",
         "Each check point is a set of parameter values (what is not named stands at its default, nuisances at 0) with",
-        "2 NLL above the point called `reference`: `native` for the native form, `histfactory` for the other two.",
+        "2 NLL above the point called `reference`: `native` for the native form, `histfactory` for the pyhf form,",
+        "`hs3` for the HS3 form.",
         "",
     ]
     return "\n".join(lines)

@@ -14,27 +14,34 @@ Written = Sequence[Mapping[str, Any]]
 
 
 def memo(
-    workspace: Workspace, distributions: Written, *, dialect: str, floating: Sequence[str], pedestal: float
+    workspace: Workspace,
+    distributions: Written,
+    *,
+    dialect: str,
+    floating: Sequence[str],
+    native: bool,
+    pedestal: float,
 ) -> dict[str, Any]:
     """The part of a workspace that HS3 does not carry, and how the file was written."""
     whole = workspace.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"channels"})
-    pairs = zip(workspace.channels, distributions, strict=True)
+    written = {distribution["name"]: distribution.get("samples", ()) for distribution in distributions}
     return {
         "schema": SCHEMA,
         "workspace": workspace.name,
         "digest": workspace.digest,
         "dialect": dialect,
         "floating": list(floating),
+        "native": native,
         "pedestal": pedestal,
         "parameters": whole["parameters"],
         "folded": whole["folded"],
         "provenance": whole["provenance"],
-        "channels": [_channel(channel, written["samples"]) for channel, written in pairs],
+        "channels": [_channel(channel, written.get(channel.name, ())) for channel in workspace.channels],
     }
 
 
 def _channel(channel: Channel, written: Written) -> dict[str, Any]:
-    if channel.statistic == "gaussian":  # pseudo-counts lose digits: it is kept as it is
+    if channel.statistic == "gaussian":  # formulas and pseudo-counts hide it: it is kept as it is
         return channel.model_dump(mode="json", exclude_none=True)
     words = channel.model_dump(mode="json", exclude_none=True, exclude={"samples", "observed"})
     by_name = {sample["name"]: sample for sample in written}

@@ -1,4 +1,4 @@
-"""Opens a workspace of whatever kind a file holds: native, pyhf (JSON, or XML and ROOT), HS3."""
+"""Opens a workspace of whatever kind a file holds: native, pyhf (JSON, or XML and ROOT), HS3, or our ROOT files."""
 
 import os
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.from_hs3 import from_hs3
 from nuemstat.workspace.from_pyhf import from_pyhf, named, read_pyhf
+from nuemstat.workspace.from_root import read_root
 from nuemstat.workspace.reading import Kind, kind_of, parse_json, read_bytes
 
 
@@ -32,7 +33,11 @@ def open_workspace(path: str | os.PathLike[str]) -> Opened:
     where = str(path)
     if Path(path).suffix == ".xml":
         return Opened("pyhf", "XML and ROOT", read_pyhf(path))
-    content = parse_json(read_bytes(path), where)
+    raw = read_bytes(path)
+    if raw.startswith(b"root"):  # the first four bytes of every ROOT file
+        workspace = read_root(path)
+        return Opened("root", f"histograms of {workspace.schema_}", workspace)
+    content = parse_json(raw, where)
     kind = kind_of(content, where)
     if kind == "pyhf":
         workspace = from_pyhf(content, name=named(Path(path).stem), where=where)

@@ -7,7 +7,8 @@ constraint of alpha, which no stock file can drop, is below 1e-8.
 
 HistFactory adds the changes of histosys modifiers, so a shape systematic on the coupling's own terms has no place:
 it is frozen at the best fit, and what that changes is measured with this package and said. Norms of these terms, and
-everything on the terms without the coupling, are kept; a linear norm becomes a normsys, right to its width squared.
+everything on the terms without the coupling, are kept; a linear norm becomes a normsys, right to its width squared, and
+a free parameter that occurs in powers becomes its shift from the best fit, in first order.
 """
 
 import os
@@ -27,7 +28,7 @@ from nuemstat.stats.results import Limit
 from nuemstat.vocabulary import UNIVERSAL
 from nuemstat.workspace.document import Channel, Sample, Workspace
 from nuemstat.workspace.pyhf_config import carry_constraints, check_luminosity, factor_settings, nuisance_settings
-from nuemstat.workspace.pyhf_freeze import Freezer
+from nuemstat.workspace.pyhf_freeze import SHIFT, Freezer
 from nuemstat.workspace.pyhf_samples import Basis, Ledger, sample_document, with_data
 from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, write_export
 
@@ -78,7 +79,8 @@ def embedded(
         if workspace.parameter(name).kind not in ("coupling", "free"):
             raise WorkspaceError(f"{workspace.name}: {name} is a nuisance; couplings and free factors can be fixed")
     full = limit(workspace, coupling, fixed=fixed)
-    work = Freezer(workspace, coupling, _values(workspace, coupling, fixed or {}, full), tuple(fixed or ()))
+    values, errors = _values(workspace, coupling, fixed or {}, full)
+    work = Freezer(workspace, coupling, values, errors, tuple(fixed or ()))
     frozen = workspace.model_copy(
         update={"channels": tuple(map(work.channel, workspace.channels)), "parameters": work.parameters()}
     )
@@ -120,16 +122,20 @@ def write_embedded(
     return write_export(export.document, lines, Path(folder), name, force=force)
 
 
-def _values(workspace: Workspace, coupling: str, fixed: Mapping[str, float], full: Limit) -> dict[str, float]:
-    """Every parameter at the best fit, in workspace numbers."""
+def _values(
+    workspace: Workspace, coupling: str, fixed: Mapping[str, float], full: Limit
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Every parameter at the best fit, in workspace numbers, and the errors of free ones."""
     start = {coupling: full.best_fit / workspace.parameter(coupling).scale}
     best = fit(workspace, free=(coupling,), fixed=fixed, start=start)
     physical = {name: entry.value for name, entry in best.nuisances.items()}
     physical |= {name: entry.value for name, entry in best.couplings.items()} | dict(fixed)
-    held = {p.name for p in workspace.parameters if p.kind != "derived"}
-    numbers = {p.name: default(p) for p in workspace.parameters if p.kind != "derived"}
+    held = {p.name: p for p in workspace.parameters if p.kind != "derived"}
+    numbers = {name: default(p) for name, p in held.items()}
     numbers |= to_workspace(workspace, {name: value for name, value in physical.items() if name in held})
-    return numbers
+    free = {p.name: p.scale for p in workspace.parameters if p.kind == "free"}
+    found = {name: best.nuisances[name].error for name in free if name in best.nuisances}
+    return numbers, {name: error / free[name] for name, error in found.items() if error}
 
 
 def _scale(intervals: Sequence[tuple[float | None, float | None]], size: float) -> float:
@@ -202,8 +208,15 @@ def _notes(work: Freezer, definition: Any, unit: float, full: Limit, kept: Limit
     constants = [f"{name} = {value:.6g}" for name, value in work.constants.items() if name not in work.bent]
     if constants:
         notes.append(f"Held constant, in workspace numbers: {', '.join(constants)}.")
-    if work.bent:
-        notes.append(f"Frozen at the best fit, for they occur in powers: {', '.join(work.bent)}.")
+    frozen = [name for name in work.bent if name not in work.moved]
+    if frozen:
+        notes.append(f"Frozen at the best fit, for they occur in powers: {', '.join(frozen)}.")
+    if work.moved:
+        told = ", ".join(f"{name} (from {work.values[name]:.6g})" for name in work.moved)
+        notes.append(
+            f"In first order around the best fit, for they occur in powers; `{work.moved[0]}{SHIFT}` is the shift in "
+            f"workspace numbers: {told}."
+        )
     for name, processes in work.frozen.items():
         notes.append(
             f"The shape of {name} on the terms of {work.coupling} in {', '.join(processes)} is frozen at the best fit "
@@ -215,10 +228,8 @@ def _notes(work: Freezer, definition: Any, unit: float, full: Limit, kept: Limit
             f"right to {size**2:.1g} of these terms at two sigma."
         )
     if work.bent or work.frozen or work.linear:
-        notes.append(f"What this changes, measured by nuemstat: {_told(full)} becomes {_told(kept)}.")
-    else:
-        notes.append(f"Nothing is lost; by nuemstat: {_told(full)}.")
-    return notes
+        return [f"What the rest changes, measured by nuemstat: {_told(full)} becomes {_told(kept)}.", *notes]
+    return [f"Nothing is lost; by nuemstat: {_told(full)}.", *notes]
 
 
 def _told(found: Limit) -> str:

@@ -1,6 +1,7 @@
 """Brings a workspace into the form that one coupling as a histosys of pyhf can hold.
 
-Terms of the coupling keep their norms; their shapes are frozen at given values. All other terms stay as they are.
+Terms of the coupling keep their norms; their shapes are frozen at given values. A free parameter that occurs in powers
+(the position of a line) becomes its first-order shift from the best fit. All other terms stay as they are.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,32 +11,38 @@ import numpy as np
 
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
-from nuemstat.workspace.document import Channel, Parameter, Sample, Workspace
+from nuemstat.workspace.document import Channel, FreeParameter, Parameter, Sample, Workspace
 from nuemstat.workspace.modifiers import HistoSys, Modifier, Norm, NormFactor, NormSys, Shape
 from nuemstat.workspace.pyhf_samples import varied
 
 _WIDEST = 0.3
 """Width of the widest linear norm that is written as a normsys."""
+SHIFT = "__shift"
+"""Ending of the parameters that are shifts from the best fit."""
+_FARTHEST = 5.0  # errors of the best fit
 
 
 @dataclass(slots=True, eq=False)
 class Freezer:
     """Makes the native workspace that the embedded form can hold.
 
-    values : the best fit; fixed : couplings and factors that the caller set;
+    values, errors : of the best fit; fixed : couplings and factors that the caller set;
     frozen : nuisance -> processes on whose coupling terms its shape is frozen; linear : nuisance -> width of its
     linear norm, written as a normsys;
-    constants : what is held at its value, `bent` those of them that are so because they occur in powers.
+    constants : what is held at its value; `bent` those of them that occur in powers, `moved` those of these that are
+    free and keep their first order.
     """
 
     workspace: Workspace
     coupling: str
     values: Mapping[str, float]
+    errors: Mapping[str, float] = field(default_factory=dict)
     fixed: Collection[str] = ()
     frozen: dict[str, list[str]] = field(default_factory=dict)
     linear: dict[str, float] = field(default_factory=dict)
     constants: dict[str, float] = field(init=False)
     bent: list[str] = field(init=False)
+    moved: list[str] = field(init=False)
     _channels: list[Channel] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,23 +57,35 @@ class Freezer:
                      if kind != "coupling" and name not in self.fixed and powers.get(name, 0) > 1]  # fmt: skip
         held = [name for name, kind in others.items() if kind == "coupling" or name in self.fixed or name in self.bent]
         self.constants = {name: self.values[name] for name in held}
+        self.moved = [name for name in self.bent if kinds[name] == "free"]
 
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters that are left; derived ones that only couplings drive went into the samples."""
         used = {m.parameter for c in self._channels for s in c.samples for m in s.modifiers}
         used |= {name for c in self._channels for s in c.samples for name in s.monomial}
         left = (p for p in self.workspace.parameters if p.name not in self.constants)
-        return tuple(p for p in left if p.kind != "derived" or p.name in used)
+        shifts = (self._shift(name) for name in self.moved)
+        return (*(p for p in left if p.kind != "derived" or p.name in used), *shifts)
+
+    def _shift(self, name: str) -> FreeParameter:
+        """What a parameter that occurs in powers becomes, held to where the first order has a meaning."""
+        definition, value = self.workspace.parameter(name), self.values[name]
+        reach = _FARTHEST * self.errors[name] if name in self.errors else np.inf
+        ends = [-reach if definition.bounds[0] is None else max(definition.bounds[0] - value, -reach),
+                reach if definition.bounds[1] is None else min(definition.bounds[1] - value, reach)]  # fmt: skip
+        low, high = (None if np.isinf(end) else float(end) for end in ends)
+        update = {"name": f"{name}{SHIFT}", "default": 0.0, "bounds": (low, high)}
+        return FreeParameter.model_validate({**definition.model_dump(), **update})
 
     def channel(self, channel: Channel) -> Channel:
         """A channel with samples free of the coupling, and one for each of its powers and set of norms."""
         plain: list[Sample] = []
         terms: dict[tuple[str, int, tuple[tuple[str, int], ...], tuple[Modifier, ...]], FloatArray] = {}
-        for sample in channel.samples:
-            rest, polynomial = self._polynomial(channel, sample)
+        for sample, along in ((s, name) for s in channel.samples for name in ("", *self.moved)):
+            rest, polynomial = self._polynomial(channel, sample, along)
             for power, coefficient in polynomial.items():
-                if power == 0:
-                    plain.append(_scaled(sample, coefficient, rest))
+                if power == 0 and (coefficient or not along):
+                    plain.append(_scaled(sample, coefficient, rest, along))
                 elif coefficient:
                     contents, factors = self._freeze(channel, sample)
                     key = (sample.process, power, tuple(sorted(rest.items())), factors)
@@ -83,11 +102,19 @@ class Freezer:
         self._channels.append(result)
         return result
 
-    def _polynomial(self, channel: Channel, sample: Sample) -> tuple[dict[str, int], dict[int, float]]:
-        """Powers of what is neither the coupling nor constant, and the rest as a polynomial in the coupling."""
+    def _polynomial(self, channel: Channel, sample: Sample, along: str) -> tuple[dict[str, int], dict[int, float]]:
+        """Powers of what is neither the coupling nor constant, and the rest as a polynomial in the coupling.
+
+        along : a parameter by whose shift the sample is multiplied, with its derivative in the polynomial.
+        """
         rest: dict[str, int] = {}
-        polynomial = np.polynomial.Polynomial([1.0])
-        for name, power in _powers(sample).items():
+        powers = _powers(sample)
+        polynomial = np.polynomial.Polynomial([1.0 if not along or along in powers else 0.0])
+        for name, power in powers.items():
+            if name == along:
+                rest[f"{name}{SHIFT}"] = 1
+                polynomial = polynomial * (power * self.values[name] ** (power - 1))
+                continue
             linear = self._linear(name)
             if linear is None:
                 rest[name] = power
@@ -166,8 +193,8 @@ def _wide(modifier: Modifier) -> bool:
     return isinstance(modifier, Norm) and modifier.interpolation == "linear" and modifier.size > _WIDEST
 
 
-def _scaled(sample: Sample, scale: float, rest: Mapping[str, int]) -> Sample:
-    """A sample without coupling, times what its coupling factors are worth."""
+def _scaled(sample: Sample, scale: float, rest: Mapping[str, int], along: str) -> Sample:
+    """A sample without coupling, times what its coupling factors are worth, or by which it moves along a parameter."""
     modifiers: list[Modifier] = []
     for modifier in sample.modifiers:
         match modifier:
@@ -184,4 +211,5 @@ def _scaled(sample: Sample, scale: float, rest: Mapping[str, int]) -> Sample:
             case _:
                 modifiers.append(modifier)
     contents = tuple(scale * value for value in sample.contents)
-    return sample.model_copy(update={"contents": contents, "monomial": dict(rest), "modifiers": tuple(modifiers)})
+    update = {"contents": contents, "monomial": dict(rest), "modifiers": tuple(modifiers)}
+    return sample.model_copy(update=update | ({"name": f"{sample.name}__d__{along}"} if along else {}))

@@ -12,7 +12,7 @@ from nuemstat.strict import tupled
 LARGEST = 100_000_000
 """Bytes of the largest document that is read."""
 
-Kind = Literal["native", "pyhf", "hs3"]
+Kind = Literal["native", "pyhf", "hs3", "root", "hepdata"]
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -22,13 +22,21 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     ------
     WorkspaceError : it cannot be read, or is larger than `LARGEST`.
     """
+    check_size(path)
     try:
-        size = Path(path).stat().st_size
-        if size > LARGEST:
-            raise WorkspaceError(f"{path}: found {size} bytes; documents of up to {LARGEST} bytes are read")
         return Path(path).read_bytes()
     except OSError as error:
         raise WorkspaceError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def check_size(path: str | os.PathLike[str]) -> None:
+    """A WorkspaceError if a file is not there, or larger than `LARGEST`."""
+    try:
+        size = Path(path).stat().st_size
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror})") from None
+    if size > LARGEST:
+        raise WorkspaceError(f"{path}: found {size} bytes; documents of up to {LARGEST} bytes are read")
 
 
 def parse_json(raw: bytes, where: str = "workspace") -> Any:

@@ -1,10 +1,11 @@
 """Writes a workspace in the HEP Statistics Serialization Standard (HS3), for pyhs3 and RooFit.
 
-Each channel is a `histfactory_dist`. A power of a parameter is a `generic_function`, and so is a parameter that
-follows others, so that here, unlike in pyhf's JSON, the file itself keeps the ties: a fit of the file is a fit of
+Each Poisson channel is a `histfactory_dist`. A power of a parameter is a `generic_function`, and so is a parameter
+that follows others, so that here, unlike in pyhf's JSON, the file itself keeps the ties: a fit of the file is a fit of
 the coupling. What HistFactory cannot say is written as in `to_pyhf`, with the same notes. Interference makes samples
 negative, and RooFit cuts interpolated samples off at 0: such a sample is raised by a pedestal that a second sample
-takes away.
+takes away. Gaussian channels are exact (`hs3_gaussian`): a `gaussian_dist` for each bin among the auxiliary
+distributions of the likelihood.
 """
 
 import os
@@ -20,6 +21,7 @@ from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import COUPLINGS, coupling_name
 from nuemstat.workspace.document import Bounds, Channel, Workspace
+from nuemstat.workspace.hs3_gaussian import Formulas, follows, gaussian, is_native
 from nuemstat.workspace.hs3_memo import memo
 from nuemstat.workspace.to_pyhf import PSEUDO_COUNTS, PyhfExport, to_pyhf, write_export
 
@@ -51,6 +53,7 @@ def to_hs3(
     *,
     dialect: str = "implicit",
     floating: Sequence[str] | None = None,
+    native: bool = True,
     pedestal: float = PSEUDO_COUNTS,
 ) -> Hs3Export:
     """The workspace as an HS3 document of version 0.2.
@@ -60,7 +63,8 @@ def to_hs3(
         `2026-07`, the same with the key `constraint`, as RooFit writes since July 2026. All leave interpolations to
         the defaults of HistFactory (codes 4 and 4p), which later readers keep for files that name none;
     floating : couplings that float in the analysis, all others are constant at their default; the first one when
-        None; pedestal : pseudo-counts of a bin of a Gaussian channel.
+        None; native : Gaussian channels as they are; else, and where bins of one have factors of their own, as
+        Poisson channels with this `pedestal` of pseudo-counts in each bin.
 
     Raises
     ------
@@ -69,23 +73,25 @@ def to_hs3(
     if dialect not in DIALECTS:
         raise WorkspaceError(f"dialect: found {dialect!r}; allowed are {', '.join(DIALECTS)}")
     free = _floating(workspace, floating)
-    export = to_pyhf(workspace, pedestal=pedestal)
-    writer = _Writer(workspace, export, dialect)
-    observations = {item["name"]: item["data"] for item in export.document["observations"]}
-    contents = {item["name"]: item["samples"] for item in export.document["channels"]}
-    distributions = [writer.channel(channel, contents[channel.name]) for channel in workspace.channels]
+    formulas = Formulas(workspace)
+    counted = [channel for channel in workspace.channels if not (native and is_native(channel))]
+    for channel in workspace.channels:
+        if channel not in counted:
+            formulas.channel(channel)
+    export = to_pyhf(workspace.model_copy(update={"channels": tuple(counted)}), pedestal=pedestal) if counted else None
+    writer = _Writer(workspace, export, dialect, formulas)
+    distributions = [*writer.channels(counted), *formulas.distributions]
     document = {
         "metadata": {"hs3_version": HS3_VERSION, "packages": [{"name": "nuemstat", "version": __version__}]},
         "distributions": [*distributions, *writer.constraints()],
-        "functions": list(writer.functions()),
-        "data": [
-            {"name": f"{c.name}_data", "type": "binned", "axes": _axes(c), "contents": observations[c.name]}
-            for c in workspace.channels
-        ],
-        **_analysis(workspace, free),
-        "misc": {"nuemstat": memo(workspace, distributions, dialect=dialect, floating=free, pedestal=pedestal)},
+        "functions": writer.functions(),
+        "data": writer.data(counted),
+        **_analysis(workspace, free, counted, writer),
+        "misc": {
+            "nuemstat": memo(workspace, distributions, dialect=dialect, floating=free, native=native, pedestal=pedestal)
+        },
     }
-    return Hs3Export(document, tuple(_notes(export, free)), workspace)
+    return Hs3Export(document, tuple(_notes(workspace, export, free)), workspace)
 
 
 def write_hs3(
@@ -94,6 +100,7 @@ def write_hs3(
     *,
     dialect: str = "implicit",
     floating: Sequence[str] | None = None,
+    native: bool = True,
     force: bool = False,
 ) -> tuple[Path, Path]:
     """Write ``<name>.hs3.json`` and ``<name>.hs3.notes.md`` (what the file cannot say), and return both paths.
@@ -102,7 +109,7 @@ def write_hs3(
     ------
     WorkspaceError : as `to_hs3`, the folder cannot be written, or a file is there already and `force` is not set.
     """
-    export = to_hs3(workspace, dialect=dialect, floating=floating)
+    export = to_hs3(workspace, dialect=dialect, floating=floating, native=native)
     return write_export(export.document, _explanation(export), Path(folder), f"{workspace.name}.hs3", force=force)
 
 
@@ -135,20 +142,33 @@ def _explanation(export: Hs3Export) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Writer:
-    """Turns pyhf's samples and modifiers into HS3's."""
+    """Turns pyhf's samples and modifiers into HS3's.
+
+    pyhf : the Poisson channels in pyhf's words, None where there are none; formulas : the Gaussian ones.
+    """
 
     workspace: Workspace
-    pyhf: PyhfExport
+    pyhf: PyhfExport | None
     dialect: str
+    formulas: Formulas
 
-    def channel(self, channel: Channel, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """A histfactory_dist."""
-        return {
-            "name": channel.name,
-            "type": "histfactory_dist",
-            "axes": _axes(channel),
-            "samples": [written for sample in samples for written in self._samples(channel, sample)],
-        }
+    def channels(self, counted: Sequence[Channel]) -> Iterator[dict[str, Any]]:
+        """A histfactory_dist for each Poisson channel."""
+        contents = {} if self.pyhf is None else {c["name"]: c["samples"] for c in self.pyhf.document["channels"]}
+        for channel in counted:
+            yield {
+                "name": channel.name,
+                "type": "histfactory_dist",
+                "axes": _axes(channel),
+                "samples": [written for sample in contents[channel.name] for written in self._samples(channel, sample)],
+            }
+
+    def data(self, counted: Sequence[Channel]) -> list[dict[str, Any]]:
+        """Observed counts; those of Gaussian channels are constants among the parameters."""
+        found = {} if self.pyhf is None else {o["name"]: o["data"] for o in self.pyhf.document["observations"]}
+        return [
+            {"name": f"{c.name}_data", "type": "binned", "axes": _axes(c), "contents": found[c.name]} for c in counted
+        ]
 
     def _samples(self, channel: Channel, sample: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """A sample, and the pedestal taken away again where it needs one."""
@@ -201,24 +221,38 @@ class _Writer:
         return {"constraint": f"{name}Constraint"}
 
     def constraints(self) -> Iterator[dict[str, Any]]:
-        """The constraints as distributions, in the dialects that name them."""
-        if self.dialect == "implicit":
+        """The constraints as distributions, in the dialects that name them and where no channel holds modifiers."""
+        if self.dialect == "implicit" and self.pyhf is not None:
             return
         for name in _nuisances(self.workspace):
-            yield {"name": f"{name}Constraint", "type": "gaussian_dist", "x": name, "mean": f"nom_{name}", "sigma": 1.0}
+            yield gaussian(f"{name}Constraint", name, f"nom_{name}", 1.0)
 
-    def functions(self) -> Iterator[dict[str, Any]]:
-        """Powers, parameters that follow others, and the luminosity."""
+    def auxiliary(self) -> dict[str, list[str]]:
+        """Distributions without data of their own: Gaussian bins, and the constraints if no modifier brings them."""
+        constraints = [f"{name}Constraint" for name in _nuisances(self.workspace)] if self.pyhf is None else []
+        names = [*(d["name"] for d in self.formulas.distributions), *constraints]
+        return {"aux_distributions": names} if names else {}
+
+    def constants(self) -> Iterator[dict[str, Any]]:
+        """Observed values of Gaussian bins with their errors, and the centres of named constraints."""
+        values = self.formulas.data | {d["mean"]: 0.0 for d in self.constraints()}
+        return ({"name": name, "value": value, "const": True} for name, value in values.items())
+
+    def functions(self) -> list[dict[str, Any]]:
+        """Powers, parameters that follow others, the luminosity, and what Gaussian channels need."""
+        found = dict(self.formulas.functions)
+        ties = {} if self.pyhf is None else self.pyhf.ties
         for parameter in self.workspace.parameters:
-            if parameter.kind == "derived" and any(name == parameter.name for name, _ in self.pyhf.ties.values()):
-                terms = "".join(f" + ({c!r})*{name}" for name, c in parameter.terms.items())
-                yield _function(parameter.name, f"({parameter.offset!r}){terms}")
-        for label, (name, power) in self.pyhf.ties.items():
+            if parameter.kind == "derived" and any(name == parameter.name for name, _ in ties.values()):
+                found[parameter.name] = follows(parameter)
+        for label, (name, power) in ties.items():
             if power > 1:  # as pow(): q*q and q**2 are not read everywhere
-                yield _function(label, f"pow({name},{power})")
-        if any(p["name"] == "lumi" for p in self.pyhf.document["measurements"][0]["config"]["parameters"]):
+                found[label] = f"pow({name},{power})"
+        settings = [] if self.pyhf is None else self.pyhf.document["measurements"][0]["config"]["parameters"]
+        if any(p["name"] == "lumi" for p in settings):
             definition = self.workspace.parameter(self._luminosity())
-            yield _function("lumi", f"({definition.centre!r}) + ({definition.sigma!r})*{definition.name}")
+            found["lumi"] = f"({definition.centre!r}) + ({definition.sigma!r})*{definition.name}"
+        return [{"name": name, "type": "generic_function", "expression": text} for name, text in found.items()]
 
     def _luminosity(self) -> str:
         modifiers = (m for c in self.workspace.channels for s in c.samples for m in s.modifiers)
@@ -247,10 +281,6 @@ def _raised(values: Sequence[float], pedestal: FloatArray) -> list[float]:
     return (np.array(values) + pedestal).tolist() if pedestal.any() else list(values)
 
 
-def _function(name: str, expression: str) -> dict[str, Any]:
-    return {"name": name, "type": "generic_function", "expression": expression}
-
-
 def _axes(channel: Channel) -> list[dict[str, Any]]:
     """One axis, named for this channel alone: several are numbered through in C order, as are rotated bins."""
     if len(channel.axes) == 1 and channel.covariance is None:
@@ -275,7 +305,7 @@ def _nuisances(workspace: Workspace) -> tuple[str, ...]:
     return tuple(p.name for p in workspace.parameters if p.kind == "constrained" and p.constraint == "normal")
 
 
-def _analysis(workspace: Workspace, free: Sequence[str]) -> dict[str, Any]:
+def _analysis(workspace: Workspace, free: Sequence[str], counted: Sequence[Channel], writer: _Writer) -> dict[str, Any]:
     """Likelihood, domain, starting point and analysis."""
     axes, points = [], []
     for parameter in workspace.parameters:
@@ -294,12 +324,13 @@ def _analysis(workspace: Workspace, free: Sequence[str]) -> dict[str, Any]:
         "likelihoods": [
             {
                 "name": f"{name}_likelihood",
-                "distributions": [channel.name for channel in workspace.channels],
-                "data": [f"{channel.name}_data" for channel in workspace.channels],
+                "distributions": [channel.name for channel in counted],
+                "data": [f"{channel.name}_data" for channel in counted],
+                **writer.auxiliary(),
             }
         ],
         "domains": [{"name": "default_domain", "type": "product_domain", "axes": axes}],
-        "parameter_points": [{"name": "default_values", "parameters": points}],
+        "parameter_points": [{"name": "default_values", "parameters": [*points, *writer.constants()]}],
         "analyses": [
             {
                 "name": f"{name}_analysis",
@@ -320,18 +351,27 @@ def _bounds(workspace: Workspace, parameter: Any) -> Bounds:
     return (None, parameter.bounds[1]) if signed else parameter.bounds
 
 
-def _notes(export: PyhfExport, free: Sequence[str]) -> Iterator[str]:
-    """pyhf's notes without those on ties, which this file keeps."""
+def _notes(workspace: Workspace, export: PyhfExport | None, free: Sequence[str]) -> Iterator[str]:
+    """pyhf's notes on the Poisson channels without those on ties, which this file keeps."""
     yield (
         f"{', '.join(free) or 'No coupling'} floats; the other couplings are constant at their default "
         "(`const` in `default_values`)."
     )
-    for channel in export.workspace.channels:
+    counted = () if export is None else export.workspace.channels
+    for channel in counted:
         if len(channel.axes) > 1 and channel.covariance is None:
             shape = " x ".join(f"{axis.name} ({len(axis.edges) - 1})" for axis in channel.axes)
             yield f"channel {channel.name}: {shape} bins are numbered through in C order, the last axis fastest."
+    held = {channel.name for channel in counted}
+    for channel in workspace.channels:
+        if channel.name not in held:
+            turned = "" if channel.covariance is None else "eigenvector of its covariance and "
+            yield (
+                f"channel {channel.name} is Gaussian: each {turned}bin is a `gaussian_dist` in `aux_distributions`, "
+                "observed values are constants of `default_values`. Nothing of it is lost."
+            )
     said_here = ("Powers are parameters", "The parameter of interest", "pyhf gives no number")
-    for note in export.notes:
+    for note in () if export is None else export.notes:
         if not note.startswith(said_here) and "this, too, is for you to keep" not in note:
             yield note.replace("in pyhf", "in HistFactory")
-    yield "Where a bin is expected to hold less than nothing there is no number; stay where all bins are positive."
+    yield "Where a bin of counts is expected to hold less than nothing there is no number; stay where all are positive."

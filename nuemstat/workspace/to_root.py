@@ -1,7 +1,8 @@
 """Writes a workspace as histograms: for Combine, TRExFitter, cabinetry, and for a look in a ROOT browser.
 
 One folder per channel, with `data_obs`, each sample, and for each nuisance that changes a sample's shape
-``<sample>_<nuisance>Up`` and ``...Down`` (at +1 and -1). Bins are those of the channel's axes: TH1, TH2 or TH3.
+``<sample>_<nuisance>Up`` and ``...Down`` (at +1 and -1). Bins are those of the channel's axes: TH1, TH2 or TH3; the
+bins of more axes are numbered through in C order, the last axis fastest, in a TH1.
 `anchors` holds every shape at all its anchors, bins along x and anchors along y. The text `workspace` is the native
 document with the name of a histogram in the place of each array, so that `from_root` gives back what was written.
 """
@@ -43,15 +44,9 @@ def write_root(workspace: Workspace, path: str | os.PathLike[str], *, force: boo
 
     Raises
     ------
-    WorkspaceError : a channel with more than three axes, the file cannot be written, or it is there already and
-        `force` is not set.
+    WorkspaceError : the file cannot be written, or it is there already and `force` is not set.
     """
     check_new([Path(path)], force=force)
-    for channel in workspace.channels:
-        if len(channel.axes) > 3:
-            raise WorkspaceError(
-                f"channel {channel.name}: found {len(channel.axes)} axes; ROOT histograms have up to 3"
-            )
     histograms = dict(_all(workspace))
     text = json.dumps(skeleton(workspace), allow_nan=False)
     write_file(Path(path), histograms, {TEXT: text})
@@ -199,7 +194,10 @@ def check_new(paths: Iterable[Path], *, force: bool) -> None:
 
 
 def in_bins(channel: Channel, values: Sequence[float] | FloatArray) -> Histogram:
-    """Values of all bins on the channel's axes."""
+    """Values of all bins on the channel's axes, or on one axis that numbers them where ROOT has no histogram."""
+    if len(channel.axes) > 3:
+        names = " x ".join(axis.name for axis in channel.axes)
+        return Histogram(np.asarray(values, dtype=float), ((f"bin ({names})", np.arange(channel.size + 1.0)),))
     axes = tuple((f"{axis.name} [{axis.unit}]", np.array(axis.edges)) for axis in channel.axes)
     return Histogram(np.asarray(values, dtype=float).reshape(channel.shape), axes)
 

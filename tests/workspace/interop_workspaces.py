@@ -122,3 +122,11 @@ def gaussian() -> Workspace:
                     covariance=covariance)  # fmt: skip
     point = channel("point", (1,), [5.0], signal([4.0], flux, tilt), statistic="gaussian", errors=(0.9,))
     return workspace(rates, point)
+
+
+def mixed() -> Workspace:
+    """Poisson and Gaussian channels that share nuisances; one nuisance is the Gaussian ones' own."""
+    rates = gaussian().channels
+    extra = tuple(p for p in joint().parameters if isinstance(p, FreeParameter))
+    line = channel("line", (2,), [5.5, 4.0], signal([5.0, 4], many, flux), statistic="gaussian", errors=(1.0, 0.8))
+    return workspace(*joint().channels, *rates, line, extra=extra)

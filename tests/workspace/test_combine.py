@@ -56,6 +56,13 @@ def member(name, parameters, *, coupled=True, dataset=None, channel=None, folded
     )
 
 
+def test_names_stay_short_enough_for_files():
+    members = [member(f"experiment_{i:02d}", [charge(), flux()]) for i in range(20)]
+    assert combine(members[:3]).name == "experiment_00__x__experiment_01__x__experiment_02"
+    assert combine(members).name == "joint_of_20"
+    assert combine(members, name="world").name == "world"
+
+
 def test_likelihoods_add_and_constraints_count_once():
     a, b = member("lz", [charge(), flux()]), member("xenon", [charge(), flux()], scale=1.7)
     joint = combine([a, b])

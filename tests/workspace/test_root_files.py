@@ -12,8 +12,10 @@ from nuemstat.detector.supplied import read_response
 from nuemstat.errors import WorkspaceError
 from nuemstat.model.compiler import compile_model
 from nuemstat.model.loader import load_model
+from nuemstat.resources import models_folder
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.workspace.combine_datacard import to_datacard, write_datacard
+from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.from_root import read_root
 from nuemstat.workspace.to_root import varied, write_response, write_root
 
@@ -52,6 +54,17 @@ def test_histograms_have_the_axes_and_numbers_of_the_channel(tmp_path):
             change = next(anchor.values for anchor in shape.anchors if anchor.alpha == alpha)
             np.testing.assert_allclose(template - sample.contents, change, atol=1e-12)
         np.testing.assert_array_equal(file["plane/background_slopeUp"].values().ravel(), [9, 8, 7, 6])
+
+
+def test_bins_of_more_than_three_axes_are_numbered_through(tmp_path):
+    made = Workspace.read(models_folder().parent / "workspaces" / "xenonnt_b8.json")
+    assert len(made.channels[0].axes) == 4
+    write_root(made, tmp_path / "file.root")
+    assert read_root(tmp_path / "file.root").digest == made.digest
+    with uproot.open(tmp_path / "file.root") as file:
+        held = file[f"{made.channels[0].name}/data_obs"]
+        np.testing.assert_array_equal(held.values(), made.channels[0].observed)
+        assert held.axis().member("fTitle") == f"bin ({' x '.join(axis.name for axis in made.channels[0].axes)})"
 
 
 def test_an_edited_histogram_is_what_is_read(tmp_path):
