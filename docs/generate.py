@@ -136,11 +136,8 @@ def commands() -> str:
                 shape = " ".join(
                     ["/".join(parameter.opts), "" if parameter.is_flag else parameter.make_metavar(context)]
                 ).strip()
-                default = (
-                    f" Default: {parameter.default}."
-                    if parameter.show_default and parameter.default is not None
-                    else ""
-                )
+                shown = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
+                default = f" Default: {shown}." if parameter.show_default and shown is not None else ""
                 lines.append(f"| `{_cell(shape)}` | {_cell((parameter.help or '') + default)} |")
         lines.append("")
     return "\n".join(lines) + "\n"
@@ -218,8 +215,8 @@ def published() -> str:
     report = ROOT.parent / "validation" / "report.md"
     if report.is_file():
         return report.read_text()
-    from nuemstat.published import read
-    from nuemstat.validate import shipped, written
+    from nuemstat.published import read, written
+    from nuemstat.validate import shipped
 
     lines = [
         "# Ours against published",
@@ -229,6 +226,8 @@ def published() -> str:
     ]
     for path in shipped().values():
         document = read(path)
+        if not document.rows:
+            continue
         lines += [
             f"## {document.title}",
             "",

@@ -1,5 +1,6 @@
 """The base of every document that users write or read: unknown keys refused, values frozen, one clear line."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
@@ -48,6 +49,13 @@ def one_line(error: ValidationError) -> str:
     found = first.get("input")
     if first["type"] not in ("unknown_key", "value_error", "missing") and not isinstance(found, dict | list | tuple):
         message = f"found {found!r}; {message[0].lower()}{message[1:]}"
+    if first["type"] == "union_tag_invalid":
+        known = [word.strip("' ") for word in first["ctx"]["expected_tags"].split(",")]
+        tag = first["ctx"]["tag"]
+        message = f"type: found {tag!r}; allowed are {', '.join(known)}{suggestion(tag, known)}"
+    if first["type"] == "literal_error" and isinstance(found, str):
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        message += suggestion(found, known)
     if first["type"] == "missing":
         message = "this key is required and is not there"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

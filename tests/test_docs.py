@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 import nuemstat
@@ -83,7 +82,7 @@ def test_every_command_and_option_is_documented(generate):
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.opts[-1] in part, f"{name} {parameter.opts}"
-                assert parameter.help or isinstance(parameter.type, click.Choice), f"{name} {parameter.opts}"
+                assert len(parameter.help or "") > 5, f"{name} {parameter.opts}"
 
 
 def test_every_page_is_in_the_contents(generate):

@@ -56,6 +56,20 @@ def test_workspaces_are_short_wherever_they_appear(toys):
     assert len(str(workspace)) < 300
 
 
+def test_a_model_is_short_wherever_it_appears():
+    model = nu.load_model("lz_sr1:epa,paper")
+    assert repr(model).startswith("<model lz_sr1:epa,paper, ")
+    assert len(str(model).splitlines()) < 15
+    assert "variant electron  epa (of best, fea, epa)" in str(model)
+    assert Cells(model._repr_html_()).words[0] == "model lz_sr1"
+
+
+def test_results_are_one_line_at_a_prompt(toys):
+    for result in list(results(Workspace.read(toys[0])))[1:]:
+        assert repr(result) == f"<{type(result).__name__}: {str(result).splitlines()[0]}>"
+        assert len(repr(result)) < 120
+
+
 def test_what_is_shown_is_escaped():
     class Text(AsHtml):
         def __str__(self):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,24 +11,31 @@ from matplotlib.figure import Figure
 from nuemstat.errors import FitError
 from nuemstat.plots import (
     COLOURS,
+    FAMILIES,
     TOP,
     Band,
     Curve,
     Pull,
     bands,
     bands_picture,
+    check_style,
     contours,
     contours_picture,
     correlation,
     correlation_picture,
+    group_of,
     impacts,
     impacts_picture,
+    limit_picture,
+    looks,
     profile,
     profile_picture,
     pulls,
     pulls_of_impacts,
     pulls_picture,
+    shade,
     symbol,
+    use_style,
 )
 from nuemstat.stats.diagnostics import Component, Contour, Impact, Impacts, Minimum2, Region
 from nuemstat.stats.results import Limit
@@ -63,7 +71,7 @@ def test_every_curve_and_the_line_are_drawn():
 
 def test_curves_of_very_different_reach_are_all_visible():
     axes = draw(parabola("narrow", 1e-13), parabola("wide", 1e-9))
-    assert axes.get_xscale() == "asinh"
+    assert axes.get_xscale() == "symlog"
     low, high = axes.get_xlim()
     assert low == pytest.approx(-1e-9 * np.sqrt(2.706 + TOP), rel=0.01)
     assert high == pytest.approx(1e-9 * np.sqrt(2.706 + TOP), rel=0.01)
@@ -75,6 +83,72 @@ def test_curves_of_very_different_reach_are_all_visible():
     place = axes.transData.transform
     width = (place((1e-13, 0)) - place((-1e-13, 0)))[0] / (place((high, 0)) - place((low, 0)))[0]
     assert width > 0.05  # the narrow one is seen, although its reach is 1e-4 of the axis
+
+
+@pytest.mark.parametrize("narrow", [1e-13, 3e-13, 8e-12])
+@pytest.mark.parametrize("ratio", [10, 30, 1e3, 1e6])
+@pytest.mark.parametrize("even", [False, True])
+def test_labels_of_a_wide_axis_do_not_touch(narrow, ratio, even):
+    figure = Figure(figsize=(4.6, 3.5), layout="constrained")
+    curves = [parabola("narrow", narrow), parabola("wide", narrow * ratio)]
+    if even:
+        curves = [Curve(c.label, c.values[40:], c.delta[40:]) for c in curves]
+    axes = figure.add_subplot()
+    profile(axes, curves, coupling="millicharge_ee", threshold=2.706, level=0.9)
+    figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    shown = [t for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+    boxes = sorted((t.get_window_extent() for t in shown), key=lambda box: box.x0)
+    assert len(boxes) >= (3 if even else 5)
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+GROUPED = {f"sun{i}": "solar" for i in range(6)} | {f"pion{i}": "spallation source" for i in range(2)} | {
+    f"core{i}": "reactor" for i in range(7)}  # fmt: skip
+
+
+def test_fifteen_curves_are_told_apart_by_colour_and_dashes():
+    found = looks(GROUPED)
+    assert len({(look.colour, str(look.dashes)) for look in found.values()}) == 15
+    for name, look in found.items():
+        assert look.colour in FAMILIES[GROUPED[name]]
+    colours = [colour for family in FAMILIES.values() for colour in family]
+    assert len(set(colours)) == len(colours)
+    plain = looks(dict.fromkeys((str(i) for i in range(28)), ""))
+    assert len({(look.colour, str(look.dashes)) for look in plain.values()}) == 28
+
+
+def test_the_legend_of_many_curves_stands_outside_in_groups():
+    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
+    curves = [Curve(n, np.linspace(-1, 1, 5), np.linspace(-1, 1, 5) ** 2, group=g) for n, g in GROUPED.items()]
+    curves.append(Curve("joint", np.linspace(-1, 1, 5), np.linspace(-1, 1, 5) ** 2, joint=True))
+    axes = figure.add_subplot()
+    profile(axes, curves, coupling="millicharge_ee", threshold=2.706, level=0.9)
+    figure.draw_without_rendering()
+    legend = axes.get_legend()
+    words = [text.get_text() for text in legend.get_texts()]
+    columns = [[word for word in words[i : i + 8] if word.strip()] for i in range(0, 24, 8)]
+    assert [column[0] for column in columns] == ["solar", "spallation source", "reactor"]
+    assert columns[0][1:] == [f"sun{i}" for i in range(6)]
+    assert columns[1][1:] == ["pion0", "pion1", "joint", "90 %"]
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+    boxes = [text.get_window_extent() for text in legend.get_texts() if text.get_text().strip()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(
+    ("couplings", "group"),
+    [
+        (("millicharge_ee", "magnetic_moment_mu", "charge_radius_tautau"), "solar"),
+        (("millicharge_ee", "millicharge_mumu", "millicharge_etau"), "spallation source"),
+        (("magnetic_moment_e", "millicharge_etau"), "reactor"),
+        (("millicharge_mumu", "lz__norm"), ""),
+        ((), ""),
+    ],
+)
+def test_experiments_are_grouped_by_their_neutrinos(couplings, group):
+    assert group_of(couplings) == group
 
 
 def test_curves_are_told_apart_without_colour():
@@ -192,6 +266,73 @@ def test_impacts_are_bars_and_ticks():
     axes = Figure().add_subplot()
     impacts(axes, impacts_result(), most=1)
     assert len(axes.patches) == 2
+
+
+def test_impacts_beside_pulls_show_the_same_rows():
+    named, bare = Figure().add_subplot(), Figure().add_subplot()
+    impacts(named, impacts_result())
+    impacts(bare, impacts_result(), names=False)
+    assert bare.get_ylim() == named.get_ylim() == (2.5, -0.5)
+    assert not list(bare.get_yticks())
+
+
+def limit_result(**more):
+    values = np.linspace(-3e-12, 3e-12, 31)
+    return Limit(
+        workspaces=("toy",), schemes={}, fixed={}, floated=("millicharge_ee",), digest="", coupling="millicharge_ee",
+        unit="e", cl=0.9, method="profile", data="observed", best_fit=0.0, minima=(), q_min=0.0, upper_limit=None,
+        intervals=((None, -1e-12), (1e-12, 2e-12)), profile_values=values, profile_q=(values / 1e-12) ** 2, **more,
+    )  # fmt: skip
+
+
+def test_a_set_is_shaded():
+    axes = Figure().add_subplot()
+    axes.set_xlim(-3.0, 3.0)
+    shade(axes, ((None, -1.0), (1.0, 2.0)))
+    spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert spans == [(-3.0, -1.0), (1.0, 2.0)]
+    assert axes.get_xlim() == (-3.0, 3.0)
+
+
+def test_a_limit_is_drawn_with_or_without_bands(tmp_path):
+    limit_picture(tmp_path / "profile.svg", limit_result())
+    expected = {"median": {"lower": -1e-12, "upper": 1e-12}, "band68": {"lower": [-2e-12, -1e-12],
+                "upper": [1e-12, 2e-12]}, "band95": {"lower": [None, -1e-12], "upper": [1e-12, 3e-12]}}  # fmt: skip
+    limit_picture(tmp_path / "bands.svg", limit_result(expected=expected))
+    assert "<!-- expected ends -->" in (tmp_path / "bands.svg").read_text()
+    assert "<!-- expected ends -->" not in (tmp_path / "profile.svg").read_text()
+
+
+def test_styles_change_pictures_and_leave_no_trace(tmp_path):
+    pytest.importorskip("mplhep", reason="the style of mplhep needs it: pip install '.[hep]'")
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    sizes = set()
+    for name in ("plain", "mplhep", "mplhep:ATLAS"):
+        with use_style(name):
+            limit_picture(tmp_path / "x.png", limit_result())
+            assert matplotlib.rcParams["font.size"] == pytest.approx(10)
+            assert matplotlib.rcParams["xtick.direction"] == ("out" if name == "plain" else "in")
+        sizes.add((tmp_path / "x.png").read_bytes())
+    assert len(sizes) == 3
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_style_that_is_not_there(monkeypatch):
+    for name, pattern in (("mplhepp", "did you mean 'mplhep'"), ("plain:CMS", "allowed are plain, mplhep")):
+        with pytest.raises(FitError, match=pattern), use_style(name):
+            pass
+    monkeypatch.setitem(sys.modules, "mplhep", None)
+    with pytest.raises(FitError, match=r"needs the package mplhep: pip install 'nuemstat\[hep\]'"):
+        check_style("mplhep")
+    check_style("plain")
+
+
+def test_an_unknown_style_of_mplhep():
+    pytest.importorskip("mplhep", reason="the style of mplhep needs it: pip install '.[hep]'")
+    with pytest.raises(FitError, match=r"mplhep has no 'ATLSA'; allowed are .*did you mean 'ATLAS'"):
+        check_style("mplhep:ATLSA")
 
 
 def test_pulls_are_points_with_errors():

@@ -11,9 +11,9 @@ from conftest import toy_workspace
 
 from nuemstat.cli import main
 from nuemstat.errors import NuemstatError
+from nuemstat.main_job import run
 from nuemstat.report import content, drawing, history, html
 from nuemstat.report.build import build, read_validation
-from nuemstat.study import run
 
 COUPLINGS = ("millicharge", "magnetic_moment", "millicharge_emu")
 
@@ -141,7 +141,7 @@ def test_every_image_has_words_and_every_table_has_headers(page):
 
 def test_every_picture_has_its_files_and_their_data(report):
     links = re.findall(r'href="(pictures/[^"]+)"', (report / "index.html").read_text())
-    assert len(links) == 4 * len({Path(link).stem.removesuffix("-dark") for link in links})
+    assert len(links) == 5 * len({Path(link).stem.removesuffix("-dark") for link in links})
     for link in links:
         assert (report / link).stat().st_size > 100
     for path in (report / "pictures").glob("*.csv"):
@@ -153,9 +153,135 @@ def test_every_picture_has_its_files_and_their_data(report):
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_dark_pictures_are_the_same_in_other_colours(report):
+    from matplotlib.image import imread
+
+    for name in ("profile-millicharge", "history-millicharge", "spectrum-alpha_counts-energy", "pulls"):
+        light, dark = (imread(report / "pictures" / f"{name}{end}.png")[:, :, :3] for end in ("", "-dark"))
+        assert light.shape == dark.shape
+        ground = np.array([0x15, 0x18, 0x1C]) / 255
+        # What is paper in one is ground in the other, to the pixel; no light colour is left over.
+        paper = (light == 1).all(axis=2)
+        np.testing.assert_allclose(dark[paper], np.broadcast_to(ground, (paper.sum(), 3)), atol=0.5 / 255)
+        black = (light == 0).all(axis=2)
+        assert black.any()
+        np.testing.assert_allclose(dark[black], 0xE8 / 255, atol=1.1 / 255)  # edges nearly covered round to black
+        assert not (dark == 1).all(axis=2).any()
+        svg = (report / "pictures" / f"{name}-dark.svg").read_text()
+        assert "#ffffff" not in svg
+        assert "#15181c" in svg
+
+
+def test_every_limit_has_its_expectation(report):
+    text = (report / "index.html").read_text()
+    table = re.search(r'<table id="limits-table">.*?</table>', text, re.DOTALL)
+    assert table
+    heads = [html_text(head) for head in re.findall(r'<th scope="col">(.*?)</th>', table[0])]
+    at, band = heads.index("expected") - 1, heads.index("expected, 68 %") - 1
+    rows = re.findall(r"<tr data-experiment.*?</tr>", table[0], re.DOTALL)
+    for row in rows:
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
+        low, high = (float(end) for end in cells[band].split("…"))
+        assert low < float(cells[at]) < high
+    assert any('data-experiment="joint"' in row for row in rows)
+
+
+def html_text(text: str) -> str:
+    return re.sub(r"<[^>]+>", "", text)
+
+
+def joint_document(**more):
+    entry = {
+        "coupling": "millicharge", "unit": "e", "joint": [[-1e-12, 2e-12]], "minimum_2nll": 3.0,
+        "shares": {"alpha": 0.75, "beta": 0.25}, "without": {"alpha": [[-4e-12, 4e-12]], "beta": None},
+        "compatibility": {"chi2": 1.5, "ndf": 1, "p_value": 0.22, "members": ["alpha", "beta"]},
+        "ends": [], "warnings": ["look <here>"],
+    }  # fmt: skip
+    return {"schema": "nuemstat/joint/1", "members": ["alpha", "beta"], "level": 0.9, "share_cut": 0.01,
+            "couplings": [entry]} | more  # fmt: skip
+
+
+def with_joint(results: Path, folder: Path, content: object) -> Path:
+    import shutil
+
+    shutil.copytree(results, folder)
+    (folder / "joint.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def test_the_joint_fit_is_taken_apart(results, tmp_path):
+    folder = with_joint(results, tmp_path / "results", joint_document())
+    assert build(folder, couplings=["millicharge"], contours=False).is_file()
+    text = (folder / "index.html").read_text()
+    part = re.search(r'<section id="joint".*?</section>', text, re.DOTALL)
+    assert part
+    rows = [[html_text(c) for c in re.findall(r"<t[hd][ >].*?</t[hd]>", row)] for row in part[0].split("<tr")]
+    assert ["millicharge", "[-1e-12, 2e-12]", "e", "alpha 75 %, beta 25 %", "1.5 / 1", "0.22", "2",
+            "look &lt;here&gt;"] in rows  # fmt: skip
+    assert ["millicharge", "alpha", "75 %", "[-4e-12, 4e-12]", "2", "e"] in rows
+    assert not any(row[1:2] == ["beta"] for row in rows)  # its share is below the cut
+    assert "below a share of 1 %" in part[0]
+
+
+def test_results_without_the_joint_fit_taken_apart(results, tmp_path):
+    for name, document in (("none", None), ("empty", joint_document(couplings=[], level=None))):
+        folder = with_joint(results, tmp_path / name, document or "")
+        if document is None:
+            (folder / "joint.json").unlink()
+        build(folder, couplings=["millicharge"], contours=False)
+        assert ("Not taken apart" in (folder / "index.html").read_text()) == (document is not None)
+
+
+@pytest.mark.parametrize(
+    ("content", "pattern"),
+    [
+        ("{", "joint.json: not JSON, or cut short"),
+        ("[]", "schema: found 'list'"),
+        (joint_document(schema="nuemstat/joint/2"), "found 'nuemstat/joint/2'; this version reads 'nuemstat/joint/1'"),
+        (joint_document(couplings=[{"unit": "e"}]), "it is damaged"),
+        (joint_document(couplings=3), "it is damaged"),
+    ],
+)
+def test_damaged_shares_are_one_line(results, tmp_path, capsys, content, pattern):
+    folder = with_joint(results, tmp_path / "results", content)
+    code = main(["report", "--results", str(folder), "-o", str(tmp_path / "page"), "--processes", "1"])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert len(error.splitlines()) == 1
+    assert pattern in error
+
+
+@pytest.mark.slow
+def test_fifteen_experiments_stay_legible_and_small(tmp_path):
+    names = [f"toy{i:02d}" for i in range(15)]
+    for i, name in enumerate(names):
+        toy_workspace(name, "e" if i < 8 else "mu", excess=0.1 * i).write(tmp_path / f"{name}.json")
+    run([str(tmp_path / f"{name}.json") for name in names], ["millicharge_emu"], tmp_path / "out", apart=False)
+    text = build(tmp_path / "out", contours=False).read_text()
+    assert len(text.encode()) < 3e6
+    figure = next(f for f in re.findall(r"<figure.*?</figure>", text, re.DOTALL) if "Profile of" in f)
+    assert set(re.findall(r'<g data-experiment="(\w+)"', figure)) == {*names, "joint"}
+    swatches = re.findall(r'<svg class="swatch".*?stroke="([^"]+)" stroke-width="[^"]+"([^/]*)/>', text)
+    assert len(swatches) == 16
+    assert len(set(swatches)) == 16
+
+
+def test_many_pulls_make_several_pictures():
+    from nuemstat.plots import Pull
+    from nuemstat.report import pictures
+
+    made = pictures.pulls([Pull(f"n{i}", 0.1 * i, 1.0) for i in range(80)], "the joint fit")
+    assert [picture.name for picture in made] == ["pulls-1", "pulls-2", "pulls-3"]
+    assert max(picture.size[1] for picture in made) < 9
+    assert sum(picture.csv.count("\nn") for picture in made) == 80 + 3
+    assert pictures.pulls([], "nothing") == []
+
+
 def test_the_table_of_limits_says_what_the_results_say(report, results):
     text = (report / "index.html").read_text()
-    rows = re.findall(r'<tr data-experiment="(\w+)" data-coupling="(\w+)">(.*?)</tr>', text)
+    table = re.search(r'<table id="limits-table">.*?</table>', text, re.DOTALL)
+    assert table
+    rows = re.findall(r'<tr data-experiment="(\w+)" data-coupling="(\w+)">(.*?)</tr>', table[0])
     limits = {(i["coupling"], tuple(i["workspaces"])): i for i in json.loads((results / "limits.json").read_text())}
     assert len(rows) == len(limits)
     for experiment, coupling, cells in rows:
@@ -248,12 +374,14 @@ def test_what_is_not_there_is_one_line(results, tmp_path, capsys):
         (["--coupling", "milicharge"], "no coupling 'milicharge'.*did you mean 'millicharge'"),
         (["--validation", "absent.json"], "absent.json: cannot be read"),
         (["--validate", "--validation", "x"], "one of the two"),
+        (["--shares"], "belongs to limits that are computed anew"),
     ):
         code = main(["report", "--results", str(results), "-o", str(tmp_path / "page"), *arguments])
         error = capsys.readouterr().err
         assert code == 2
         assert len(error.splitlines()) == 1
         assert re.search(pattern, error), error
+        assert "/.page." not in error  # the results are named, not where the page is being made
 
 
 def test_a_folder_with_other_things_is_left_alone(results, tmp_path, capsys):
@@ -270,7 +398,9 @@ def test_the_report_may_go_into_the_results(results, tmp_path):
     shutil.copytree(results, folder)
     assert main(["report", "--results", str(folder), "-o", str(folder), "--no-contours", "--processes", "1", "-q",
                  "--coupling", "millicharge"]) == 0  # fmt: skip
-    assert {"index.html", "pictures", "limits.json", "workspaces", "profiles"} == {p.name for p in folder.iterdir()}
+    assert {"index.html", "pictures", "limits.json", "joint.json", "workspaces", "profiles"} == {
+        p.name for p in folder.iterdir()
+    }
 
 
 def test_one_experiment_alone(toys, tmp_path):

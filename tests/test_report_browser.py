@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import toy_workspace
 
+from nuemstat.main_job import run
 from nuemstat.report.build import build
-from nuemstat.study import run
 
 pytestmark = pytest.mark.slow
 

@@ -23,6 +23,7 @@ def fit_command(
     workspaces: tuple[str, ...],
     information: Literal["expected", "observed"],
     picture: Path | None,
+    look: str,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     data: str,
@@ -36,7 +37,8 @@ def fit_command(
 
     found = fit(workspace, free=free, fixed=held, data=data, information=information)
     if picture is not None:
-        from nuemstat.plots import pulls_of_fit, pulls_picture
+        from nuemstat.plots import pulls_of_fit, pulls_picture, use_style
 
-        pulls_picture(picture, pulls_of_fit(found, workspace))
+        with use_style(look):
+            pulls_picture(picture, pulls_of_fit(found, workspace))
     emit(found, as_json=as_json, output=output)

@@ -27,6 +27,7 @@ def impacts_command(
     cl: float,
     information: Literal["expected", "observed"],
     picture: Path | None,
+    look: str,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     data: str,
@@ -44,7 +45,8 @@ def impacts_command(
 
     found = impacts(workspace, coupling, cl=cl, data=data, free=free, fixed=held, information=information)
     if picture is not None:
-        from nuemstat.plots import impacts_picture
+        from nuemstat.plots import impacts_picture, use_style
 
-        impacts_picture(picture, found)
+        with use_style(look):
+            impacts_picture(picture, found)
     emit(found, as_json=as_json, output=output)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nuemstat.cli import options
+from nuemstat.cli import options, pictures
 from nuemstat.cli.output import emit, open_together
 from nuemstat.cli.toys import throwing, toy_options
 
@@ -12,8 +12,15 @@ from nuemstat.cli.toys import throwing, toy_options
 @click.command("limit", short_help="All intervals of one coupling.")
 @options.coupling
 @options.level
-@click.option("--method", type=click.Choice(["profile", "cls", "fc"]), default="profile", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["profile", "cls", "fc"]),
+    default="profile",
+    show_default=True,
+    help="Profile likelihood with chi2 thresholds; one-sided CLs; Feldman-Cousins by toys.",
+)
 @click.option("--expected", is_flag=True, help="Median and bands of both ends, couplings at their defaults.")
+@pictures.plot
 @toy_options
 @options.ranges
 @options.inference
@@ -23,6 +30,8 @@ def limit_command(
     cl: float,
     method: str,
     expected: bool,
+    picture: Path | None,
+    look: str,
     toys: int | None,
     seed: int,
     kind: str,
@@ -40,6 +49,7 @@ def limit_command(
 
     --toys: for fc at each value near an end (5000 without it; 0 for asymptotic critical values that know of a
     bound); for cls of each hypothesis (asymptotic without it); for profile those behind --expected (200).
+    --plot draws the profile with the set shaded, or with --expected the set on its bands.
     """
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
@@ -67,4 +77,9 @@ def limit_command(
             checkpoint=path,
             progress=step,
         )
+    if picture is not None:
+        from nuemstat.plots import limit_picture, use_style
+
+        with use_style(look):
+            limit_picture(picture, found)
     emit(found, as_json=as_json, output=output)

@@ -1,8 +1,12 @@
-"""The option that draws a result, and what each command draws."""
+"""The options that draw a result, and how it looks."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _picture(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:  # noqa: ARG001
@@ -16,7 +20,19 @@ def _picture(context: click.Context, option: click.Parameter, value: Path | None
     return value
 
 
-plot = click.option(
+def _style(context: click.Context, option: click.Parameter, value: str) -> str:  # noqa: ARG001
+    if value != "plain":
+        from nuemstat.errors import FitError
+        from nuemstat.plots import check_style
+
+        try:
+            check_style(value)
+        except FitError as error:
+            raise click.BadParameter(str(error).removeprefix("style: ")) from None
+    return value
+
+
+_plot = click.option(
     "--plot",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -24,3 +40,17 @@ plot = click.option(
     metavar="FILE",
     help="Draw the result to this file (.png, .pdf, .svg).",
 )
+_look = click.option(
+    "--style",
+    "look",
+    default="plain",
+    show_default=True,
+    callback=_style,
+    metavar="STYLE",
+    help="Of the picture: plain, mplhep, or one of mplhep's such as mplhep:CMS.",
+)
+
+
+def plot(command: Command) -> Command:
+    """--plot and --style."""
+    return _plot(_look(command))

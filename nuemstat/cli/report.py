@@ -10,7 +10,7 @@ import click
 from nuemstat.cli.options import level
 from nuemstat.cli.output import note, progress
 
-_ENTRIES = ("limits.json", "workspaces", "profiles")
+_ENTRIES = ("limits.json", "joint.json", "workspaces", "profiles")
 """What a report takes over from a folder of results."""
 
 
@@ -31,9 +31,11 @@ _ENTRIES = ("limits.json", "workspaces", "profiles")
     help="Comparison written by `nuemstat validate --json`.",
 )
 @click.option("--validate", is_flag=True, help="Compute the comparison with published numbers.")
+@click.option("--shares", is_flag=True, help="Take new joint limits apart as `nuemstat limits` does; minutes.")
 @click.option("--no-contours", is_flag=True, help="Leave out regions of two couplings and impacts.")
 @click.option("--joint-contours", is_flag=True, help="Regions of the joint fit too; minutes with many experiments.")
-@click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1), help="[2]")
+@click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1),
+              show_default="2", help="Worker processes.")  # fmt: skip
 @level
 def report_command(
     output: Path,
@@ -42,6 +44,7 @@ def report_command(
     couplings: tuple[str, ...],
     validation: Path | None,
     validate: bool,
+    shares: bool,
     no_contours: bool,
     joint_contours: bool,
     processes: int,
@@ -53,17 +56,19 @@ def report_command(
     """
     if validate and validation is not None:
         raise click.UsageError("--validation and --validate: one of the two")
+    if shares and results is not None:
+        raise click.UsageError("--shares belongs to limits that are computed anew; --results has them or not")
     from nuemstat.folder import whole_folder
+    from nuemstat.main_job import run
     from nuemstat.report.build import build, read_validation
     from nuemstat.stats.execution import open_executor
-    from nuemstat.study import run
 
     rows: list[Any] = [] if validation is None else read_validation(validation)
     kind = "local" if processes == 1 else "processes"
     with whole_folder(output) as folder, open_executor(kind, workers=processes) as executor:
         if results is None:
             with progress("limits") as step:
-                run(models or None, couplings or None, folder, level=cl, progress=step, executor=executor)
+                run(models or None, couplings or None, folder, level=cl, apart=shares, progress=step, executor=executor)
         else:
             _take_over(results, folder)
         if validate:
@@ -71,9 +76,8 @@ def report_command(
         # Models may be paths; once computed, the folder holds just what was asked for.
         asked = models if results is not None else ()
         with progress("report") as step:
-            build(folder, models=asked, couplings=couplings, validation=rows, contours=not no_contours,
-                joint_contours=joint_contours,
-                  progress=step, executor=executor)  # fmt: skip
+            build(folder, source=results, models=asked, couplings=couplings, validation=rows, contours=not no_contours,
+                  joint_contours=joint_contours, progress=step, executor=executor)  # fmt: skip
     note(f"wrote {output / 'index.html'}")
 
 

@@ -25,6 +25,7 @@ def scan_command(
     ranges: tuple[tuple[str, float, float], ...],
     points: int | None,
     picture: Path | None,
+    look: str,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     data: str,
@@ -43,7 +44,10 @@ def scan_command(
     more = {} if points is None else {"points": points}
     found = _scan(workspace, couplings, ranges=spans, data=data, free=free, fixed=held, **more)
     if picture is not None:
-        _draw(found, picture)
+        from nuemstat.plots import use_style
+
+        with use_style(look):
+            _draw(found, picture)
     emit(found, as_json=as_json, output=output)
 
 

@@ -13,32 +13,43 @@ from nuemstat.plots.diagnostics import (
     pulls_of_impacts,
     pulls_picture,
 )
-from nuemstat.plots.profiles import TOP, Curve, profile, profile_picture
-from nuemstat.plots.style import COLOURS, FORMATS, JOINT_COLOUR, STYLES, check_ending, symbol
+from nuemstat.plots.looks import COLOURS, DASHES, FAMILIES, JOINT_COLOUR, JOINT_LOOK, Look, group_of, looks
+from nuemstat.plots.profiles import TOP, Curve, limit_picture, profile, profile_picture, shade
+from nuemstat.plots.style import FORMATS, STYLES, check_ending, check_style, symbol, use_style
 
 __all__ = [
     "COLOURS",
+    "DASHES",
+    "FAMILIES",
     "FORMATS",
     "JOINT_COLOUR",
+    "JOINT_LOOK",
     "STYLES",
     "TOP",
     "Band",
     "Curve",
+    "Look",
     "Pull",
     "bands",
     "bands_picture",
     "check_ending",
+    "check_style",
     "contours",
     "contours_picture",
     "correlation",
     "correlation_picture",
+    "group_of",
     "impacts",
     "impacts_picture",
+    "limit_picture",
+    "looks",
     "profile",
     "profile_picture",
     "pulls",
     "pulls_of_fit",
     "pulls_of_impacts",
     "pulls_picture",
+    "shade",
     "symbol",
+    "use_style",
 ]

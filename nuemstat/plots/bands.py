@@ -79,8 +79,9 @@ def bands(axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float) ->
                 axes.plot(at, place, marker="|" if end is not None else marker, color="#000000", markersize=9, zorder=3)
     reaches = [max(np.abs(_finite(row)), default=0.0) for row in rows]
     if reaches and max(reaches) > 8 * min(reaches) > 0:
-        wide(axes, float(f"{min(reaches):.1g}"), max(reaches))
-    axes.set_xlim(*span)
+        wide(axes, float(f"{min(reaches):.1g}"), *span)
+    else:
+        axes.set_xlim(*span)
     axes.set_yticks(range(len(rows)), labels=[row.label for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel(symbol(coupling))

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from nuemstat.plots.style import COLOURS, figure, save, symbol
+from nuemstat.plots.looks import COLOURS
+from nuemstat.plots.style import figure, save, symbol
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nuemstat.plots.style import COLOURS, GREY, figure, save, symbol
+from nuemstat.plots.looks import COLOURS
+from nuemstat.plots.style import GREY, figure, save, symbol
 from nuemstat.polynomial import FloatArray
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def impacts(axes: "Axes", result: "Impacts", *, most: int = MOST, names: bool = 
         axes.set_xlim(-1.15 * reach, 1.15 * reach)
     axes.set_xlabel("shift of " + symbol(result.coupling))
     axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    _name_rows(axes, [row.nuisance for row in rows] if names else [])
+    _name_rows(axes, [row.nuisance for row in rows], names)
 
 
 def correlation(axes: "Axes", parameters: Sequence[str], matrix: FloatArray) -> None:
@@ -105,8 +106,9 @@ def correlation(axes: "Axes", parameters: Sequence[str], matrix: FloatArray) -> 
     bar.set_label("correlation")
 
 
-def _name_rows(axes: "Axes", names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+def _name_rows(axes: "Axes", names: Sequence[str], shown: bool = True) -> None:
+    """One row for each name, the first on top."""
+    axes.set_yticks(range(len(names)) if shown else [], labels=names if shown else [], fontsize=8)
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
 
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nuemstat.plots.style import COLOURS, GREY, JOINT_COLOUR, STYLES, figure, save, symbol, wide
+from nuemstat.plots.bands import Band, bands_picture
+from nuemstat.plots.looks import JOINT_LOOK, legend_above, looks
+from nuemstat.plots.style import GREY, figure, save, symbol, wide
 from nuemstat.polynomial import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from nuemstat.stats.results import End, Limit
 
 TOP: Final = 1.8
 """How far above the line of the confidence level the Delta chi2 axis goes: profiles are followed a little further."""
@@ -22,13 +26,14 @@ class Curve:
     """A profile: Delta chi2 along one coupling.
 
     values : the coupling in its unit, rising, shape (n,); delta : 2 NLL above its minimum, shape (n,);
-    joint : drawn last, thick and black.
+    joint : thick and black; group : kind of source, which has colours of its own and a column in the legend.
     """
 
     label: str
     values: FloatArray
     delta: FloatArray
     joint: bool = False
+    group: str = ""
 
     def dense(self) -> "tuple[FloatArray, FloatArray]":
         """The curve drawn through its points, smoothly, with 20 steps between two of them."""
@@ -51,19 +56,42 @@ def profile(axes: "Axes", curves: Sequence[Curve], *, coupling: str, threshold: 
     threshold : Delta chi2 of the confidence level `level` (2.706 at 90 % for one parameter).
     Where the reaches of the curves differ by far, the horizontal axis turns logarithmic outside the narrowest.
     """
-    for curve in curves:
-        if curve.joint:
-            axes.plot(*curve.dense(), color=JOINT_COLOUR, linewidth=3.0, label=curve.label, zorder=2)
-    # On top of the joint curve, which is theirs where one experiment decides it.
-    for index, curve in enumerate(curve for curve in curves if not curve.joint):
-        colour, style = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
-        axes.plot(*curve.dense(), color=colour, linestyle=style, linewidth=1.7, label=curve.label, zorder=3)
-    axes.axhline(threshold, color=GREY, linewidth=0.9, label=f"{100 * level:.3g} %", zorder=1)
+    chosen = looks({curve.label: curve.group for curve in curves if not curve.joint})
+    # The others on top of the joint curve, which is theirs where one experiment decides it.
+    lines = []
+    for curve in sorted(curves, key=lambda curve: not curve.joint):
+        look = JOINT_LOOK if curve.joint else chosen[curve.label]
+        lines += axes.plot(*curve.dense(), color=look.colour, linestyle=look.dashes, linewidth=look.width,
+                           label=curve.label, zorder=2 if curve.joint else 3)  # fmt: skip
+    lines.append(axes.axhline(threshold, color=GREY, linewidth=0.9, label=f"{100 * level:.3g} %", zorder=1))
     axes.set_ylim(0, threshold + TOP)
     axes.set_xlabel(symbol(coupling))
     axes.set_ylabel(r"$\Delta\chi^2$")
     _horizontal(axes, curves, threshold + TOP)
-    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    legend_above(axes, lines, {curve.label: curve.group for curve in curves})
+
+
+def limit_picture(path: Path, found: "Limit") -> None:
+    """Write a limit: its profile with the set shaded, or beside its bands where it has them."""
+    from scipy.stats import chi2
+
+    label = ", ".join(found.workspaces)
+    if found.expected:
+        bands_picture(path, [Band.of(label, found)], coupling=found.coupling, level=found.cl)
+        return
+    made, (axes,) = figure()
+    curve = Curve(label, found.profile_values, found.profile_q)
+    profile(axes, [curve], coupling=found.coupling, threshold=float(chi2.ppf(found.cl, 1)), level=found.cl)
+    shade(axes, found.intervals)
+    save(made, path)
+
+
+def shade(axes: "Axes", intervals: "Sequence[tuple[End, End]]") -> None:
+    """A light ground behind every interval of a set; open ends reach to the end of the axis."""
+    limits = axes.get_xlim()
+    for low, high in intervals:
+        axes.axvspan(limits[0] if low is None else low, limits[1] if high is None else high, color="#EBEBEB", zorder=0)
+    axes.set_xlim(limits)
 
 
 def _horizontal(axes: "Axes", curves: Sequence[Curve], top: float) -> None:
@@ -75,13 +103,13 @@ def _horizontal(axes: "Axes", curves: Sequence[Curve], top: float) -> None:
     low, high = min(float(v.min()) for v in seen), max(float(v.max()) for v in seen)
     reaches = [float(np.abs(values).max()) for values in seen]
     if max(reaches) > 8 * min(reaches) > 0:
-        wide(axes, float(f"{min(reaches):.1g}"), max(reaches))
-    if high > low:
+        wide(axes, float(f"{min(reaches):.1g}"), low, high)
+    elif high > low:
         axes.set_xlim(low, high)
 
 
 def profile_picture(path: Path, curves: Sequence[Curve], *, coupling: str, threshold: float, level: float) -> None:
     """Write the profile of one coupling as a picture of its own."""
-    made, (axes,) = figure()
+    made, (axes,) = figure(height=4.0 + 0.1 * max(len(curves) - 6, 0))
     profile(axes, curves, coupling=coupling, threshold=threshold, level=level)
     save(made, path)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nuemstat.errors import NuemstatError
+from nuemstat.main_job import JOINT, Progress
 from nuemstat.plots import pulls_of_fit
 from nuemstat.report import content, history, pictures
 from nuemstat.report.content import LimitEntry, Results
 from nuemstat.report.drawing import Picture, render
 from nuemstat.report.page import Page, write_page
 from nuemstat.report.spectra import Spectrum, spectra
+from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
-from nuemstat.study import Progress
 from nuemstat.workspace.document import Workspace
 
 PAIRS = (
@@ -27,11 +28,14 @@ PAIRS = (
 """Couplings whose regions are drawn, where a fit holds both."""
 KINDS = ("magnetic_moment", "millicharge", "charge_radius")
 """Couplings for which the impacts on the joint fit are computed."""
+NUISANCES = 20
+"""How many of them each picture of impacts has at most."""
 
 
 def build(
     folder: Path,
     *,
+    source: Path | None = None,
     models: Sequence[str] = (),
     couplings: Sequence[str] = (),
     validation: Sequence[Mapping[str, Any]] = (),
@@ -40,17 +44,18 @@ def build(
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> Path:
-    """Add index.html and pictures/ to a folder that holds results of `nuemstat limits`.
+    """Add index.html and pictures/ to a folder.
 
-    models, couplings : restrict the report to these; validation : rows as `nuemstat validate --json` gives them;
-    contours : draw two-parameter regions and impacts too; joint_contours : regions of the joint fit as well, which
-    takes minutes with many experiments; executor : where fits and drawings are made.
+    source : a folder of results of `nuemstat limits`, `folder` itself when None; models, couplings : restrict the
+    report to these; validation : rows as `nuemstat validate --json` gives them; contours : draw two-parameter regions
+    and impacts too; joint_contours : regions of the joint fit as well, which takes minutes with many experiments;
+    executor : where fits and drawings are made.
 
     Raises
     ------
     NuemstatError : results of another version, or without what was asked for.
     """
-    results = content.read(folder, models=models, couplings=couplings)
+    results = content.read(folder if source is None else source, models=models, couplings=couplings)
     # Everything that draws is known before anything is computed, so that progress can say how much there is.
     jobs = _jobs(results, contours, joint_contours)
     steps = _Steps(progress, executor, len(jobs))
@@ -60,9 +65,9 @@ def build(
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
     texts = steps.through(render, [(target, picture) for picture in drawn], [f"drew {p.title}" for p in drawn])
-    asimov = {pair: upper for key, part in found.items() if key[0] == "asimov" for pair, upper in dict(part).items()}
+    expected = {pair: ends for key, part in found.items() if key[0] == "expected" for pair, ends in dict(part).items()}
     remarks = tuple(value for value in found.values() if isinstance(value, str))
-    page = Page(results, tuple(zip(drawn, texts, strict=True)), asimov, _fit(found), tuple(validation), remarks)
+    page = Page(results, tuple(zip(drawn, texts, strict=True)), expected, _fit(found), tuple(validation), remarks)
     return write_page(folder, page)
 
 
@@ -87,14 +92,13 @@ def _jobs(results: Results, contours: bool, joint_contours: bool) -> list[_Job]:
     """What has to be fitted, one job for each experiment, so that a workspace is sent to a worker once."""
     together = results.joint or results.members[0]
     jobs = [_Job(("fit",), f"best fit of {together.name}", _best_fit, (together,))]
-    for workspace in results.members:
-        own = tuple(entry for entry in results.limits if entry.experiment == workspace.name)
-        jobs.append(_Job(("spectra", workspace.name), f"best fit of {workspace.name}", spectra, (own, workspace)))
-        # The joint fit of everything is expensive: its expected limit is shown where the results have it.
+    for workspace in (*results.members, *([] if results.joint is None else [results.joint])):
+        who = JOINT if workspace is results.joint else workspace.name
+        own = tuple(entry for entry in results.limits if entry.experiment == who)
+        if workspace is not results.joint:
+            jobs.append(_Job(("spectra", who), f"best fit of {who}", spectra, (own, workspace)))
         wanted = tuple(entry for entry in own if not entry.expected)
-        jobs.append(
-            _Job(("asimov", workspace.name), f"expected limits of {workspace.name}", _asimov, (workspace, wanted))
-        )
+        jobs.append(_Job(("expected", who), f"expected limits of {who}", _expected, (workspace, wanted)))
     return jobs + (_two_couplings(results, together, joint_contours) if contours else [])
 
 
@@ -137,15 +141,14 @@ def _best_fit(workspace: Workspace) -> FitResult:
     return fit(workspace)
 
 
-def _asimov(workspace: Workspace, entries: Sequence[LimitEntry]) -> dict[tuple[str, str], float | None]:
-    """Upper limits expected for data without new physics; those that cannot be had are left out."""
-    from nuemstat.stats.intervals import limit
+def _expected(workspace: Workspace, entries: Sequence[LimitEntry]) -> dict[tuple[str, str], ExpectedEnds]:
+    """What data without new physics would give; what cannot be had is left out."""
+    from nuemstat.stats.asymptotic import expected_ends
 
     found = {}
     for entry in entries:
         with suppress(NuemstatError):
-            upper = limit(workspace, entry.coupling, cl=entry.cl, data="asimov").upper_limit
-            found[entry.experiment, entry.coupling] = upper
+            found[entry.experiment, entry.coupling] = expected_ends(workspace, entry.coupling, cl=entry.cl)
     return found
 
 
@@ -158,7 +161,7 @@ def _contour(workspace: Workspace, pair: tuple[str, str]) -> Any:
 def _impacts(workspace: Workspace, coupling: str) -> Any:
     from nuemstat.stats.impacts import impacts
 
-    return impacts(workspace, coupling)
+    return impacts(workspace, coupling, most=NUISANCES)
 
 
 def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Picture]:
@@ -184,7 +187,7 @@ def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Pi
 def _pulls(fit: FitResult, workspace: Workspace) -> list[Picture]:
     rows = pulls_of_fit(fit, workspace)
     what = "the joint fit" if len(fit.workspaces) > 1 else workspace.name
-    return [pictures.pulls(rows, what)] if rows else []
+    return pictures.pulls(rows, what)
 
 
 def _fit(found: Mapping[tuple[str, ...], Any]) -> FitResult | None:

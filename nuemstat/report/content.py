@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from nuemstat.errors import NuemstatError, suggestion
-from nuemstat.plots import Curve
-from nuemstat.study import JOINT
+from nuemstat.main_job import JOINT
+from nuemstat.plots import Curve, group_of
+from nuemstat.report.joint import Joint, read_joint
 from nuemstat.workspace.document import Workspace
 
 SCHEMA = "nuemstat/limit/1"
@@ -44,13 +45,15 @@ class Results:
     """A folder of results.
 
     limits : in the order of the file; profiles : coupling -> one curve per experiment;
-    members : the workspaces of the experiments; joint : of all of them, None when there is one.
+    members : the workspaces of the experiments; joint : of all of them, None when there is one;
+    shares : what was written of the joint fit, None where it was not.
     """
 
     limits: tuple[LimitEntry, ...]
     profiles: Mapping[str, tuple[Curve, ...]]
     members: tuple[Workspace, ...]
     joint: Workspace | None
+    shares: Joint | None = None
 
     @property
     def experiments(self) -> tuple[str, ...]:
@@ -62,6 +65,11 @@ class Results:
     def couplings(self) -> tuple[str, ...]:
         """The couplings that have limits."""
         return tuple(dict.fromkeys(entry.coupling for entry in self.limits))
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Experiment -> kind of its source, '' where it is not known; the joint fit left out."""
+        return {workspace.name: group_of(workspace.couplings) for workspace in self.members}
 
 
 def read(folder: Path, *, models: Sequence[str] = (), couplings: Sequence[str] = ()) -> Results:
@@ -88,8 +96,9 @@ def read(folder: Path, *, models: Sequence[str] = (), couplings: Sequence[str] =
     members = tuple(_workspace(folder, name) for name in sorted(wanted - {JOINT}, key=known.index))
     joint = _workspace(folder, JOINT) if JOINT in wanted and len(known) > 2 else None
     found = dict.fromkeys(entry.coupling for entry in chosen)
-    profiles = {name: _profile(folder / "profiles" / f"{name}.csv", wanted) for name in found}
-    return Results(chosen, profiles, members, joint)
+    groups = {workspace.name: group_of(workspace.couplings) for workspace in members}
+    profiles = {name: _profile(folder / "profiles" / f"{name}.csv", wanted, groups) for name in found}
+    return Results(chosen, profiles, members, joint, read_joint(folder))
 
 
 def _check(asked: Sequence[str], known: list[str], folder: Path, what: str) -> None:
@@ -142,7 +151,7 @@ def _workspace(folder: Path, name: str) -> Workspace:
     return Workspace.read(folder / "workspaces" / f"{name}.json")
 
 
-def _profile(path: Path, wanted: set[str]) -> tuple[Curve, ...]:
+def _profile(path: Path, wanted: set[str], groups: Mapping[str, str]) -> tuple[Curve, ...]:
     """The curves of one coupling; none where the results were written without them."""
     if not path.is_file():
         return ()
@@ -157,5 +166,5 @@ def _profile(path: Path, wanted: set[str]) -> tuple[Curve, ...]:
     for name, rows in points.items():
         if name in wanted:
             values, heights = np.array(rows).T
-            found.append(Curve(name, values, heights, joint=name == JOINT))
+            found.append(Curve(name, values, heights, joint=name == JOINT, group=groups.get(name, "")))
     return tuple(found)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nuemstat.plots import COLOURS, JOINT_COLOUR
+from nuemstat.plots.style import DOTS
+from nuemstat.report.canvas import canvas_of, vectors_of
 from nuemstat.writing import write_whole
 
 if TYPE_CHECKING:
@@ -58,23 +60,27 @@ class Picture:
 
 
 def render(task: tuple[Path, Picture]) -> str:
-    """Write NAME.svg, NAME-dark.svg, NAME.png and NAME.csv into a folder; returns the SVG for the page."""
+    """Write NAME.svg, NAME.png, both again as NAME-dark, and NAME.csv into a folder; returns the SVG for the page."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     folder, picture = task
-    figure = Figure(figsize=picture.size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=picture.size, layout="constrained", dpi=DOTS)
+    canvas = canvas_of(figure, {})
     picture.draw(figure)
-    png, svg = BytesIO(), StringIO()
-    figure.savefig(png, format="png", dpi=130, metadata={"Software": None})
-    # The layout is settled: the second format need not find it again. The salt makes equal pictures equal files.
+    # Not savefig(), which draws everything once more to find the layout.
+    light, dark, svg = BytesIO(), BytesIO(), StringIO()
+    canvas.print_png(light, metadata={"Software": None})
+    # The layout is settled: the other files need not find it again. The salt makes equal pictures equal files.
     figure.set_layout_engine("none")
     with rc_context({"svg.hashsalt": picture.name}):
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
+        unsaid = dict.fromkeys(("Date", "Creator", "Type", "Format"))
+        vectors_of(figure).print_svg(svg, metadata=unsaid | {"Title": picture.title})
+    figure.set_dpi(DOTS)  # SVG has its own
+    canvas_of(figure, DARK).print_png(dark, metadata={"Software": None})
     text = _shortened(svg.getvalue())
-    (folder / f"{picture.name}.png").write_bytes(png.getvalue())
+    (folder / f"{picture.name}.png").write_bytes(light.getvalue())
+    (folder / f"{picture.name}-dark.png").write_bytes(dark.getvalue())
     write_whole(folder / f"{picture.name}.svg", text)
     write_whole(folder / f"{picture.name}-dark.svg", _coloured(text, DARK))
     write_whole(folder / f"{picture.name}.csv", picture.csv)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from functools import cache
 
+from nuemstat.main_job import JOINT
 from nuemstat.report.content import Results
 from nuemstat.resources import data_file, models_folder
-from nuemstat.study import JOINT
 from nuemstat.tables import read_table
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 

@@ -9,28 +9,34 @@ from string import Template
 from typing import Any
 
 from nuemstat import __version__
+from nuemstat.main_job import JOINT
+from nuemstat.plots import FAMILIES, JOINT_LOOK, Look, looks
 from nuemstat.report import history, tables
 from nuemstat.report.content import Results
 from nuemstat.report.drawing import VARIABLES, Picture
 from nuemstat.report.html import belonging, heading, paragraph, section
-from nuemstat.report.pictures import looks
+from nuemstat.report.joint import parts as joint_parts
+from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
 from nuemstat.writing import write_whole
 
 Drawn = tuple[Picture, str]
+_FILES = (
+    ("SVG", ".svg"), ("PNG", ".png"), ("dark SVG", "-dark.svg"), ("dark PNG", "-dark.png"), ("data (CSV)", ".csv"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """All that the page shows.
 
-    pictures : with their SVG; asimov : expected upper limits by (experiment, coupling); fit : of everything together;
+    pictures : with their SVG; expected : ends of sets by (experiment, coupling); fit : of everything together;
     validation : rows of the comparison with published numbers; remarks : what could not be computed, and why.
     """
 
     results: Results
     pictures: tuple[Drawn, ...]
-    asimov: Mapping[tuple[str, str], float | None]
+    expected: Mapping[tuple[str, str], ExpectedEnds]
     fit: FitResult | None
     validation: Sequence[Mapping[str, Any]]
     remarks: tuple[str, ...]
@@ -70,10 +76,11 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
     joint = "joint fit" if results.joint is not None else "fit"
     found: list[tuple[str, str, list[str]]] = [
         ("limits", "Limits", [
-            paragraph("Observed: the whole set below the threshold. Expected: what data without new physics would give "
-                      "(Asimov data, or median and band of toys where the results have them). Published: the number "
-                      "from the same data, often with other systematics; see Validation for like with like."),
-            tables.limits(results, page.asimov, history.of_the_same_data())]),
+            paragraph("Largest |value|: of the whole observed set below the threshold. Expected: median and band of it "
+                      "for data without new physics (Gaussian approximation around fits to Asimov data, or toys where "
+                      "the results have them). Published: the number from the same data, often with other systematics, "
+                      "see Validation. Ratio: ours over published."),
+            tables.limits(results, page.expected, history.of_the_same_data())]),
         ("profiles", "Profiles", [
             paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),
             _figures(by_kind["profile"])]),
@@ -90,6 +97,9 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
             "Regions of two couplings together, every piece of them, for the experiments that limit one of them best."
         )
         found.insert(2, ("contours", "Two couplings", [paragraph(words), _figures(by_kind["contour"])]))
+    if results.shares is not None and results.joint is not None:
+        found.append(("joint", "The joint fit", joint_parts(results.shares, results.couplings)))
+        joint = "best fit"
     found.append(("fit", joint.capitalize(), _fit_parts(page, by_kind)))
     if len(results.members) > 1:
         found.append(("shared", "Shared nuisances", [tables.shared(results.members)]))
@@ -136,23 +146,30 @@ def _figures(drawn: Iterable[Drawn]) -> str:
         links = ", ".join(
             f'<a href="pictures/{picture.name}{ending}">{label}<span class="hidden"> of '
             f"{escape(picture.title)}</span></a>"
-            for label, ending in (("SVG", ".svg"), ("dark SVG", "-dark.svg"), ("PNG", ".png"), ("data (CSV)", ".csv"))
+            for label, ending in _FILES
         )
-        caption = f"<figcaption>{escape(picture.title)}: {links}</figcaption>"
+        caption = f'<figcaption>{escape(picture.title)}<span class="files">: {links}</span></figcaption>'
         figures.append(f"<figure{belonging(picture.experiment, picture.coupling)}>{text}{caption}</figure>")
     return f'<div class="figures">{"".join(figures)}</div>'
 
 
 def _pickers(results: Results) -> str:
-    chosen = looks(results.experiments)
-    experiments = "".join(_choice("experiment", name, _swatch(name, chosen)) for name in results.experiments)
+    chosen = {JOINT: JOINT_LOOK, **looks(results.groups)}
+    groups = {name: results.groups.get(name, "") for name in results.experiments}
+    experiments = ""
+    for group in dict.fromkeys(sorted(groups.values(), key=[*FAMILIES, ""].index)):
+        boxes = "".join(_choice("experiment", n, _swatch(chosen[n])) for n, own in groups.items() if own == group)
+        title = f"<b>{escape(group)}</b> " if group and len(set(groups.values()) - {""}) > 1 else ""
+        experiments += f'<div class="choices">{title}{boxes}</div>'
     couplings = "".join(_choice("coupling", name, "") for name in results.couplings)
-    buttons = '<button type="button" data-all="{0}">all</button> <button type="button" data-none="{0}">none</button>'
+    return _picker("Experiments", "experiment", experiments) + _picker("Couplings", "coupling", couplings)
+
+
+def _picker(title: str, what: str, choices: str) -> str:
     return (
-        f'<details open><summary>Experiments</summary><fieldset><legend class="hidden">Experiments</legend>'
-        f"{buttons.format('experiment')} {experiments}</fieldset></details>"
-        f'<details open><summary>Couplings</summary><fieldset><legend class="hidden">Couplings</legend>'
-        f"{buttons.format('coupling')} {couplings}</fieldset></details>"
+        f'<details open><summary>{title}</summary><fieldset><legend class="hidden">{title}</legend>'
+        f'<button type="button" data-all="{what}">all</button> <button type="button" data-none="{what}">none</button> '
+        f"{choices}</fieldset></details>"
     )
 
 
@@ -161,10 +178,9 @@ def _choice(what: str, name: str, swatch: str) -> str:
     return f'<label class="choice">{box}{swatch} {escape(name)}</label>'
 
 
-def _swatch(name: str, chosen: Mapping[str, Any]) -> str:
-    look = chosen[name]
+def _swatch(look: Look) -> str:
     dashes = "" if look.dashes == "solid" else f' stroke-dasharray="{" ".join(str(n) for n in look.dashes[1])}"'
-    colour = VARIABLES.get(look.colour, "ink")
+    colour = VARIABLES.get(look.colour.lower(), "ink")
     return (
         f'<svg class="swatch" viewBox="0 0 28 8" aria-hidden="true"><line x1="0" x2="28" y1="4" y2="4" '
         f'stroke="var(--{colour})" stroke-width="{look.width}"{dashes}/></svg>'

@@ -1,7 +1,7 @@
 """Which pictures a report has, and how each is drawn; every one comes with its data and with words for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,44 +9,26 @@ import numpy as np
 from scipy.stats import chi2
 
 from nuemstat import plots
-from nuemstat.plots.diagnostics import MOST
 from nuemstat.report.content import Results
 from nuemstat.report.drawing import Picture
 from nuemstat.report.history import Published
 from nuemstat.report.spectra import Spectrum
-from nuemstat.study import JOINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DASHES: Final = ("solid", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
+DASHES: Final = plots.DASHES
 GREY: Final = "#7f7f7f"
 _MARKERS: Final = {"official": "o", "phenomenology": "s", "astrophysical": "^", "sensitivity": "D", "ours": "*"}
+_ROWS: Final = 36
+"""Nuisances of one picture of pulls."""
 _FLAVOURS: Final = {"e": 0, "mu": 1, "tau": 2, "solar": 3, "any": 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Colour, dashes and width of one experiment's curves, the same in every picture."""
-
-    colour: str
-    dashes: Any
-    width: float
-
-
-def looks(experiments: Iterable[str]) -> dict[str, Look]:
-    """A look for each experiment: 7 colours and 4 dashes, told apart in any combination; the joint fit in black."""
-    found = {}
-    others = [name for name in experiments if name != JOINT]
-    for i, name in enumerate(others):
-        found[name] = Look(plots.COLOURS[i % len(plots.COLOURS)].lower(), DASHES[i % len(DASHES)], 1.7)
-    return found | {JOINT: Look(plots.JOINT_COLOUR.lower(), "solid", 3.0)}
 
 
 def profiles(results: Results) -> list[Picture]:
     """Delta chi2 along every coupling, one curve per experiment."""
-    chosen, found = looks(results.experiments), []
+    found = []
     for coupling, curves in results.profiles.items():
         if not curves:
             continue
@@ -65,8 +47,8 @@ def profiles(results: Results) -> list[Picture]:
                     ("experiment", f"{coupling} [{first.unit}]", "delta_chi2"),
                     rows,
                 ),
-                draw=partial(_draw_profile, curves, coupling, threshold, first.cl, chosen),
-                size=(4.6, 3.5 + 0.17 * (len(curves) // 3)),
+                draw=partial(_draw_profile, curves, coupling, threshold, first.cl),
+                size=(4.6, 3.5 + 0.17 * (len(curves) // 2)),
                 coupling=coupling,
             )
         )
@@ -74,23 +56,14 @@ def profiles(results: Results) -> list[Picture]:
 
 
 def _draw_profile(
-    curves: Sequence[plots.Curve],
-    coupling: str,
-    threshold: float,
-    level: float,
-    chosen: dict[str, Look],
-    figure: "Figure",
+    curves: Sequence[plots.Curve], coupling: str, threshold: float, level: float, figure: "Figure"
 ) -> None:
     axes = figure.add_subplot()
     plots.profile(axes, curves, coupling=coupling, threshold=threshold, level=level)
+    names = {curve.label for curve in curves}
     for line in axes.lines:
-        name = str(line.get_label())
-        if name in chosen:
-            look = chosen[name]
-            line.set(color=look.colour, linestyle=look.dashes, linewidth=look.width, gid=f"who:{name}")
-        else:
-            line.set_color(GREY)
-    axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        if line.get_label() in names:
+            line.set_gid(f"who:{line.get_label()}")
 
 
 def histories(published: Sequence[Published], ours: Sequence[Published]) -> list[Picture]:
@@ -253,16 +226,23 @@ def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
         axes.set_ylim(1.05 * low, 1.15 * max(top, float(spectrum.total.max())))
 
 
-def pulls(rows: Sequence[plots.Pull], what: str) -> Picture:
-    """Pulls of the nuisances with their errors, in sigma of the constraints."""
+def pulls(rows: Sequence[plots.Pull], what: str) -> list[Picture]:
+    """Pulls of the nuisances with their errors, in sigma of the constraints; no picture is longer than a page."""
+    parts = -(-len(rows) // _ROWS)
+    size = -(-len(rows) // max(parts, 1))
+    return [_pulls(rows[i * size : (i + 1) * size], what, i + 1, parts) for i in range(parts)]
+
+
+def _pulls(rows: Sequence[plots.Pull], what: str, part: int, parts: int) -> Picture:
     cells = [f"{r.name},{r.pull:.6g},{'' if r.constraint is None else format(r.constraint, '.6g')}" for r in rows]
     worst = max(rows, key=lambda row: abs(row.pull))
+    of_all = f", part {part} of {parts}" if parts > 1 else ""
     return Picture(
-        name="pulls",
-        title=f"Pulls of {what}",
+        name=f"pulls-{part}" if parts > 1 else "pulls",
+        title=f"Pulls of {what}{of_all}",
         alt=f"{len(rows)} nuisances, best fit minus centre in units of the constraint, with errors; "
         f"the largest is {worst.pull:+.2f} for {worst.name}. The table of pulls has them all.",
-        csv=_csv(f"pulls of {what}, in sigma of the constraint", ("nuisance", "pull", "error"), cells),
+        csv=_csv(f"pulls of {what}{of_all}, in sigma of the constraint", ("nuisance", "pull", "error"), cells),
         draw=partial(_draw, plots.pulls, rows),
         size=(5.6, 0.9 + 0.21 * len(rows)),
     )
@@ -274,7 +254,9 @@ def _draw(function: Any, data: Any, figure: "Figure") -> None:
 
 def impacts(found: Any) -> Picture:
     """What one error of each nuisance does to a coupling, the largest on top."""
-    kept = found.impacts[:MOST]
+    largest = max((impact.size for impact in found.impacts), default=0.0)
+    kept = tuple(impact for impact in found.impacts if impact.size > 1e-3 * largest)
+    found = replace(found, impacts=kept)
     rows = [f"{i.nuisance},{i.group}," + ",".join("" if v is None else f"{v:.6g}" for v in i.refit) for i in kept]
     first = kept[0].nuisance if kept else "none"
     return Picture(

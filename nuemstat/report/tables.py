@@ -7,6 +7,8 @@ from nuemstat.report import html
 from nuemstat.report.content import LimitEntry, Results
 from nuemstat.report.history import Published
 from nuemstat.report.html import Row, cell, number
+from nuemstat.report.joint import written
+from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
 from nuemstat.workspace.combine import sharing
 from nuemstat.workspace.document import Workspace
@@ -16,57 +18,57 @@ Rows = Sequence[Mapping[str, Any]]
 
 def limits(
     results: Results,
-    asimov: Mapping[tuple[str, str], float | None],
+    expected: Mapping[tuple[str, str], ExpectedEnds],
     published: Mapping[tuple[str, str], float],
 ) -> str:
-    """Every limit: observed, expected, published and their ratio.
+    """Every limit: observed, expected with its bands, published and their ratio.
 
-    asimov : upper limits expected for data without new physics; published : the largest |value| that was published;
-    both by experiment and coupling.
+    expected : ends for data without new physics; published : the largest |value| that was published; both by
+    experiment and coupling.
     """
     rows = []
     for entry in results.limits:
         key = (entry.experiment, entry.coupling)
-        expected, band = _expected(entry, asimov.get(key))
         theirs = published.get(key)
         ratio = entry.upper_limit / theirs if entry.upper_limit is not None and theirs else None
         remark = "; ".join(entry.warnings) if entry.warnings else ("" if entry.valid else "not valid")
         cells = (
             cell(entry.experiment),
             cell(entry.coupling),
-            cell(_set(entry)),
+            cell(entry.unit),
             number(entry.upper_limit, missing="open"),
-            expected,
-            cell(band),
+            *_expected(entry, expected.get(key)),
             number(theirs),
             number(ratio),
             number(entry.best_fit),
-            cell(entry.unit),
+            cell(written(entry.intervals), style="set"),
             cell(remark, style="remark"),
         )
         rows.append(Row(cells, entry.experiment, entry.coupling))
     level = results.limits[0].cl
-    columns = ("experiment", "coupling", "observed set", "largest |value|", "expected", "expected, 68 %", "published",
-               "ratio", "best fit", "unit", "remarks")  # fmt: skip
+    columns = ("experiment", "coupling", "unit", "largest |value|", "expected", "expected, 68 %", "published", "ratio",
+               "best fit", "observed set", "remarks")  # fmt: skip
     return html.table(f"Limits at {100 * level:g} %", columns, rows, identity="limits-table")
 
 
-def _set(entry: LimitEntry) -> str:
-    if not entry.intervals:
-        return "empty"
-    ends = [["open" if end is None else f"{end:.3g}" for end in pair] for pair in entry.intervals]
-    if len(ends) == 1 and entry.intervals[0][0] == 0:
-        return f"< {ends[0][1]}"
-    return " ∪ ".join(f"[{low}, {high}]" for low, high in ends)
-
-
-def _expected(entry: LimitEntry, asimov: float | None) -> tuple[html.Cell, str]:
-    """The median and the 68 % band of the upper end with `--expected`, else the Asimov limit."""
+def _expected(entry: LimitEntry, found: ExpectedEnds | None) -> tuple[html.Cell, html.Cell]:
+    """Median and 68 % band of the largest |value|, by toys where the results have them (there of the outer end)."""
     if not entry.expected:
-        return number(asimov), ""
-    median, band = entry.expected["median"]["upper"], entry.expected["band68"]["upper"]
-    ends = ["open" if end is None else f"{end:.3g}" for end in band]
-    return number(median, missing="open"), f"[{ends[0]}, {ends[1]}]"
+        return (cell(""), cell("")) if found is None else (number(found.size), _band(found.size68))
+    median = entry.expected["median"]
+    side = "lower" if None not in median.values() and abs(median["lower"]) > abs(median["upper"]) else "upper"
+    ends = median[side]
+    band = sorted((None if end is None else abs(end) for end in entry.expected["band68"][side]), key=_last)
+    return number(None if ends is None else abs(ends), missing="open"), _band(band)
+
+
+def _last(end: float | None) -> float:
+    return float("inf") if end is None else end
+
+
+def _band(ends: Sequence[float | None]) -> html.Cell:
+    low, high = ("open" if end is None else f"{end:.3g}" for end in ends)
+    return html.Cell(f"{low} … {high}", ends[1], "number")
 
 
 def history(published: Sequence[Published]) -> str:
@@ -81,6 +83,7 @@ def history(published: Sequence[Published]) -> str:
                 cell(
                     f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]",
                     row.size,
+                    "set",
                 ),
                 cell(row.unit),
                 cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
@@ -155,7 +158,7 @@ def shared(members: Sequence[Workspace]) -> str:
 
 def validation(rows_found: Rows) -> str:
     """Ours against published, with reasons."""
-    from nuemstat.validate import written
+    from nuemstat.published import written as as_published
 
     rows = []
     for row in rows_found:
@@ -167,8 +170,8 @@ def validation(rows_found: Rows) -> str:
                 (
                     cell(row["experiment"]),
                     cell(row["quantity"]),
-                    cell(written(tupled(row["published"]))),
-                    cell("" if ours is None else written(tupled(ours))),
+                    cell(as_published(tupled(row["published"]))),
+                    cell("" if ours is None else as_published(tupled(ours))),
                     cell(row["unit"]),
                     cell("" if deviation is None else f"{deviation:+.1%}", deviation, "number"),
                     cell(row.get("tolerance") or ""),

@@ -39,6 +39,57 @@ def test_each_kind_is_named(capsys, toys, search, tmp_path):
     assert "  the parameter of interest is mu" in out
 
 
+def test_root_files_and_submissions_are_named_and_their_check_points_verified(capsys, toys, tmp_path):
+    from nuemstat import study
+
+    for kind in ("root", "hepdata"):
+        study.export(study.resolve(toys[0]), kind, tmp_path / kind)
+    root, folder = tmp_path / "root" / "alpha.root", tmp_path / "hepdata"
+    code, out, err = run(capsys, "check", root, folder)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "valid root workspace (histograms of nuemstat/workspace/1), alpha: 1 channels, 6 bins" in lines[0]
+    assert "valid hepdata workspace (HEPData submission), alpha: 1 channels, 6 bins" in lines[1]
+    assert lines[2:] == ["  the check points hold"]
+    assert run(capsys, "fit", root)[1] == run(capsys, "fit", toys[0])[1]
+    (folder / "alpha.pyhf.json").write_text("{}")
+    code, out, err = run(capsys, "check", folder)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [f"nuemstat: error: {folder / 'alpha.pyhf.json'}: was changed since checksums.txt was "
+                                "written"]  # fmt: skip
+
+
+def test_check_points_beside_a_native_file_are_verified(capsys, toys, tmp_path):
+    from nuemstat.workspace.checkpoints import check_points
+    from nuemstat.workspace.document import Workspace
+
+    made = Workspace.read(toys[0])
+    made.write(tmp_path / "alpha.json")
+    check_points(made, points=2).write(tmp_path / "alpha.checkpoints.json")
+    code, out, _ = run(capsys, "check", tmp_path / "alpha.json")
+    assert (code, out.splitlines()[1]) == (0, "  the check points hold")
+    text = (tmp_path / "alpha.checkpoints.json").read_text()
+    (tmp_path / "alpha.checkpoints.json").write_text(text.replace('"native":', '"native":1', 1))
+    code, out, err = run(capsys, "check", tmp_path / "alpha.json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "points.0: 2 NLL is" in err
+
+
+def test_other_folders_and_root_files_are_one_line(capsys, tmp_path):
+    import uproot
+
+    with uproot.recreate(tmp_path / "other.root") as file:
+        file["text"] = "no workspace"
+    (tmp_path / "broken.root").write_bytes(b"root\x00and then nothing")
+    wanted = {tmp_path: "found a folder without submission.yaml", tmp_path / "none": "cannot be read",
+              tmp_path / "other.root": "found no text 'workspace'", tmp_path / "broken.root": "as ROOT"}  # fmt: skip
+    for path, message in wanted.items():
+        code, out, err = run(capsys, "check", path)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"nuemstat: error: {path}: ")
+        assert message in err
+
+
 def test_json(capsys, search):
     code, out, _ = run(capsys, "check", search, "--json")
     content = json.loads(out)

@@ -42,6 +42,7 @@ def test_pictures_are_drawn(capsys, toys, tmp_path):
     asked = {
         "impacts": ("--coupling", "millicharge_ee"),
         "fit": ("--float", "millicharge_ee", "--information", "observed"),
+        "limit": ("--coupling", "millicharge_ee"),
         "scan": ("--coupling", "millicharge_ee", *span, "--points", "9"),
     }
     for command, more in asked.items():
@@ -65,10 +66,36 @@ def test_scan_of_two_couplings_gives_contours(capsys, toys, tmp_path):
     assert "<svg" in (tmp_path / "c.svg").read_text()
 
 
+def test_pictures_have_the_style_asked_for(capsys, toys, tmp_path):
+    pytest.importorskip("mplhep", reason="the style of mplhep needs it: pip install '.[hep]'")
+    pictures = set()
+    for name in ("plain", "mplhep", "mplhep:ATLAS"):
+        more = ("--coupling", "millicharge_ee", "--plot", tmp_path / "a.png", "--style", name)
+        code, _, err = run(capsys, "limit", toys[0], *more)
+        assert (code, err) == (0, "")
+        pictures.add((tmp_path / "a.png").read_bytes())
+    assert len(pictures) == 3
+
+
+def test_every_option_of_every_command_has_help():
+    from nuemstat.cli.commands import application
+
+    for name, command in application.commands.items():
+        assert command.help, name
+        assert command.short_help, name
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert len(getattr(parameter, "help", None) or "") > 5, f"{name} {parameter.opts}"
+
+
 def test_mistakes_are_one_line(capsys, toys, tmp_path):
     coupling = ("--coupling", "millicharge_ee")
     assert "ends in .png" in refused(capsys, "impacts", toys[0], *coupling, "--plot", tmp_path / "a.txt")
     assert "folder that exists" in refused(capsys, "scan", toys[0], *coupling, "--plot", tmp_path / "no" / "a.png")
+    for command in ("fit", "limit", "scan", "impacts"):
+        more = coupling if command != "fit" else ()
+        line = refused(capsys, command, toys[0], *more, "--plot", tmp_path / "a.png", "--style", "mplhepp")
+        assert "did you mean 'mplhep'" in line
     for command in ("scan", "limit"):
         line = refused(capsys, command, toys[0], *coupling, "--range", "millicharge_ee", "5e-12", "6e-12")
         assert "excludes the minimum at" in line

@@ -76,3 +76,31 @@ def test_mistakes_are_one_line(here, capsys, arguments, pattern):
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(pattern, line), line
     assert {path.name for path in here.rglob("*")} == {"taken", "mine.txt", "file"}
+
+
+MISTAKES = [
+    ("thermal_power", "thermal_powr", r"unknown key 'thermal_powr'; .*did you mean 'thermal_power'\?"),
+    ("value: 1 kg,", "value: 1 km,", r"target\.mass\.value: '1 km' is length; expected mass"),
+    ("column: observed", "column: obs", r"counts\.csv: no column 'obs'; it has .*observed"),
+    ("bins: 18", "bins: 17", r"column 'observed' has 18 rows; the channel has 17 bins"),
+    ("processes: [compton]", "processes: [comptn]", r"found 'comptn'; this model has .*did you mean 'compton'\?"),
+    ("type: lindhard", "type: lindhart", r"found 'lindhart'; allowed are .*did you mean 'lindhard'\?"),
+    ("approximation: best", "approximation: bset", r"found 'bset'; input should be .*did you mean 'best'\?"),
+    ("U235: {value: 0.55", "U235: {value: 0.65", r"fission fractions that sum to 1\.1; 1 within 0\.01 is allowed"),
+    ("  formula:", " formula:", r"model\.yaml, line \d+: not YAML"),
+    ("nuemstat/model/1", "nuemstat/model/2", r"found 'nuemstat/model/2'; this version reads 'nuemstat/model/1'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "pattern"), MISTAKES, ids=[new for _, new, _ in MISTAKES])
+def test_mistakes_while_editing_are_one_line(here, capsys, old, new, pattern):
+    main(["new", "barn_door"])
+    path = Path("barn_door/model.yaml")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    capsys.readouterr()
+    assert main(["limit", str(path), "--coupling", "millicharge_ee"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("nuemstat: error: barn_door/")
+    assert re.search(pattern, line), line

@@ -1,0 +1,186 @@
+"""What joint.json in a folder of results says of the joint fit: who decides it, whether experiments agree, and limits
+without each of them in turn."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuemstat.errors import NuemstatError
+from nuemstat.report.html import Cell, Row, cell, number, paragraph, table
+
+SCHEMA = "nuemstat/joint/1"
+FILE = "joint.json"
+Pieces = tuple[tuple[float | None, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """The parameter goodness of fit: chi2 with ndf degrees of freedom of the members whose data decide it."""
+
+    chi2: float
+    ndf: int
+    p_value: float
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JointCoupling:
+    """The joint fit of one coupling.
+
+    joint : its set; shares : member -> part of 2 NLL at the end of the set; compatibility : None where it was not
+    computed; without : member -> set of all others, None where it was not computed, empty where no other holds it.
+    """
+
+    coupling: str
+    unit: str
+    joint: Pieces
+    shares: Mapping[str, float]
+    compatibility: Compatibility | None
+    without: Mapping[str, Pieces | None]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """All of joint.json; share_cut : share below which limits without a member were not computed.
+
+    level, share_cut : None where they are not said.
+    """
+
+    level: float | None
+    members: tuple[str, ...]
+    couplings: tuple[JointCoupling, ...]
+    share_cut: float | None
+
+
+def read_joint(folder: Path) -> Joint | None:
+    """What a folder of results says of the joint fit, None where it has no such file.
+
+    Raises
+    ------
+    NuemstatError : a file of another version, or damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise NuemstatError(f"{path}: not JSON, or cut short; write it anew with `nuemstat limits`") from None
+    found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+    if found != SCHEMA:
+        raise NuemstatError(f"{path}: schema: found {found!r}; this version reads {SCHEMA!r}")
+    try:
+        level, cut = content.get("level"), content.get("share_cut")
+        return Joint(
+            level=None if level is None else float(level),
+            members=tuple(str(name) for name in content["members"]),
+            couplings=tuple(_coupling(item) for item in content["couplings"]),
+            share_cut=None if cut is None else float(cut),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NuemstatError(f"{path}: it is damaged ({error}); write it anew with `nuemstat limits`") from None
+
+
+def _coupling(item: Mapping[str, Any]) -> JointCoupling:
+    fit = item.get("compatibility")
+    return JointCoupling(
+        coupling=str(item["coupling"]),
+        unit=str(item["unit"]),
+        joint=_pieces(item["joint"]),
+        shares={str(name): float(share) for name, share in (item.get("shares") or {}).items()},
+        compatibility=None if fit is None else _compatibility(fit),
+        without={
+            str(name): None if found is None else _pieces(found) for name, found in (item.get("without") or {}).items()
+        },
+        warnings=tuple(str(text) for text in item.get("warnings") or ()),
+    )
+
+
+def _compatibility(fit: Mapping[str, Any]) -> Compatibility:
+    members = tuple(str(name) for name in fit.get("members") or ())
+    return Compatibility(float(fit["chi2"]), int(fit["ndf"]), float(fit["p_value"]), members)
+
+
+def _pieces(found: Sequence[Sequence[float | None]]) -> Pieces:
+    return tuple((None if low is None else float(low), None if high is None else float(high)) for low, high in found)
+
+
+def written(pieces: Sequence[tuple[float | None, float | None]]) -> str:
+    """A set in words: '< end' where it reaches from 0 to it."""
+    if not pieces:
+        return "empty"
+    ends = [["open" if end is None else f"{end:.3g}" for end in pair] for pair in pieces]
+    if len(ends) == 1 and pieces[0][0] == 0:
+        return f"< {ends[0][1]}"
+    return " ∪ ".join(f"[{low}, {high}]" for low, high in ends)
+
+
+def size(pieces: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """The largest |value| of a set, None where it is open or empty."""
+    ends = [end for pair in pieces for end in pair]
+    return None if not ends or None in ends else max(abs(end) for end in ends if end is not None)
+
+
+def parts(found: Joint, couplings: Sequence[str]) -> list[str]:
+    """The tables of the joint fit, restricted to `couplings`."""
+    chosen = [item for item in found.couplings if item.coupling in couplings]
+    if not chosen:
+        return [paragraph("Not taken apart for these results; `nuemstat limits` and `nuemstat report --shares` do it.")]
+    level = "the same level" if found.level is None else f"{100 * found.level:g} %"
+    cut = "" if found.share_cut is None else f"; below a share of {100 * found.share_cut:g} % they are not computed"
+    words = (
+        f"Share: what each experiment adds to Delta chi2 at the ends of the joint set. Compatibility: the "
+        f"parameter goodness of fit, small p where experiments want different values. Without: the set at "
+        f"{level} that is left when one experiment is taken out{cut}."
+    )
+    return [paragraph(words), _overview(chosen), _without(chosen)]
+
+
+def _overview(chosen: Sequence[JointCoupling]) -> str:
+    rows = []
+    for item in chosen:
+        order = sorted(item.shares.items(), key=lambda pair: -abs(pair[1]))
+        shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in order if abs(share) >= 5e-3)
+        fit = item.compatibility
+        words = "" if fit is None else f"{fit.chi2:.3g} / {fit.ndf}"
+        cells = (
+            cell(item.coupling),
+            cell(written(item.joint), size(item.joint), "set"),
+            cell(item.unit),
+            cell(shares, style="remark"),
+            Cell("") if fit is None else Cell(words, fit.chi2, "number"),
+            number(None if fit is None else fit.p_value),
+            cell("" if fit is None else len(fit.members) or ""),
+            cell("; ".join(item.warnings), style="remark"),
+        )
+        rows.append(Row(cells, coupling=item.coupling))
+    columns = ("coupling", "joint set", "unit", "shares", "compatibility, chi2 / ndf", "p", "experiments compared",
+               "remarks")  # fmt: skip
+    return table("Who decides the joint fit, and whether they agree", columns, rows, identity="joint-table")
+
+
+def _without(chosen: Sequence[JointCoupling]) -> str:
+    rows = []
+    for item in chosen:
+        whole = size(item.joint)
+        for name, pieces in item.without.items():
+            if pieces is None:
+                continue
+            own, share = size(pieces), item.shares.get(name)
+            ratio = own / whole if own is not None and whole else None
+            cells = (
+                cell(item.coupling),
+                cell(name),
+                Cell("") if share is None else Cell(f"{100 * share:.3g} %", share, "number"),
+                cell(written(pieces) if pieces else "no other holds it", own, "set"),
+                number(ratio),
+                cell(item.unit),
+            )
+            rows.append(Row(cells, name, item.coupling))
+    if not rows:
+        return ""
+    columns = ("coupling", "without", "its share", "set of the others", "largest |value| / joint", "unit")
+    return table("The joint fit without one experiment", columns, rows, identity="without-table")
