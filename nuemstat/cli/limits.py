@@ -2,10 +2,7 @@
 
 import json
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +48,12 @@ def limits_command(
     experiments agree (parameter goodness of fit), and the limits without each experiment in turn.
     """
     from nuemstat.main_job import JOINT, label, run
+    from nuemstat.stats.execution import open_executor
 
-    with _executor(processes) as executor, progress("compiling") as step:
+    with (
+        open_executor("local" if processes == 1 else "processes", workers=processes) as executor,
+        progress("compiling") as step,
+    ):
         found = run(
             models or None, couplings or None, output, level=cl, apart=not no_shares, progress=step, executor=executor
         )
@@ -67,42 +68,6 @@ def limits_command(
     for coupling, who, text in dict.fromkeys(warned):
         note(f"warning: {coupling}, {who}: {text}")
     note(f"wrote {output}")
-
-
-@contextmanager
-def _executor(processes: int) -> Iterator[Executor | None]:
-    """Worker processes, started afresh so that no thread of ours is copied; none for one process.
-
-    An interrupt from the keyboard reaches every process of the terminal: the workers ignore it from their start
-    and are ended by us, so that nobody answers it with a traceback.
-    """
-    if processes == 1:
-        yield None
-        return
-    import multiprocessing
-
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        with _interrupts_ignored():
-            for _ in range(processes):
-                pool.submit(os.getpid)
-        yield pool
-    except BaseException:
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _print(found: "Sequence[Limit]", cl: float) -> None:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
@@ -208,7 +209,8 @@ def open_executor(
 def _processes(count: int) -> Iterator[Executor]:
     """Worker processes, started afresh so that no thread of ours is copied.
 
-    An interrupt from the keyboard reaches every process of the terminal: the workers ignore it and are ended by us.
+    An interrupt from the keyboard reaches every process of the terminal: the workers ignore it, where that can be
+    arranged from their very start, and are ended by us, so that nobody answers it with a traceback.
     """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
@@ -218,6 +220,9 @@ def _processes(count: int) -> Iterator[Executor]:
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
+        with _interrupts_ignored():
+            for _ in range(count):
+                pool.submit(os.getpid)
         yield pool
     except BaseException:
         for worker in set(multiprocessing.active_children()) - others:
@@ -225,6 +230,19 @@ def _processes(count: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """What is started inside inherits it; only the main thread can ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 @contextmanager
