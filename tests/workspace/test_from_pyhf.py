@@ -269,7 +269,9 @@ def config(document):
 
 BAD = {
     "unknown type": (
-        lambda d: signal(d)["modifiers"].append(factor("x", "magic")), r"samples\.0\.modifiers\.3: type: found .magic."),
+        lambda d: signal(d)["modifiers"].append(factor("x", "magic")),
+        r"samples\.0\.modifiers\.3: type: found 'magic'",
+    ),
     "unknown key": (lambda d: signal(d).update(colour="red"), r"unknown key 'colour'"),
     "nan": (lambda d: signal(d)["data"].__setitem__(0, float("nan")), r"channels\.0\.samples\.0\.data\.0: found nan"),
     "text": (lambda d: signal(d)["data"].__setitem__(0, "5"), "found '5'"),
