@@ -119,7 +119,8 @@ def commands() -> str:
 
     lines = ["# Command line", "", "Taken from the code: `nuemstat COMMAND --help` says the same.", ""]
     for name, command in application.commands.items():
-        context = click.Context(command, info_name=f"nuemstat {name}")
+        # As the application has it: a command keeps the help option that it was asked for first.
+        context = click.Context(command, info_name=f"nuemstat {name}", help_option_names=["-h", "--help"])
         usage = context.get_usage().removeprefix("Usage: ")
         lines += [
             f"## nuemstat {name}",

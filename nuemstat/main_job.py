@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -113,7 +113,8 @@ def run(
         result = MainResult(tuple(found), tuple(joint))
         if folder is not None:
             _write_documents(folder, members, workspaces, result)
-            pictures = [(folder, tuple(f for f in found if f.coupling == name)) for name in asked]
+            held = {member.name: tuple(member.couplings) for member in members}
+            pictures = [_Picture(folder, tuple(f for f in found if f.coupling == name), held) for name in asked]
             steps.through(_draw, pictures, [f"drew {name}" for name in asked])
     return result
 
@@ -174,17 +175,29 @@ def _write_documents(
     write_whole(folder / "joint.json", json.dumps(content, indent=1) + "\n")
 
 
-def _draw(picture: "tuple[Path, tuple[Limit, ...]]") -> None:
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The limits on one coupling, to be drawn in a folder; held : experiment -> its couplings."""
+
+    folder: Path
+    found: "tuple[Limit, ...]"
+    held: Mapping[str, tuple[str, ...]]
+
+
+def _draw(picture: _Picture) -> None:
     """The profile of one coupling, as a picture and as the table it shows."""
     from scipy.stats import chi2
 
-    from nuemstat.plots import Curve, profile_picture
+    from nuemstat.plots import Curve, group_of, profile_picture
 
-    folder, found = picture
-    first = found[0]
-    curves = [Curve(label(item), item.profile_values, item.profile_q, joint=len(item.workspaces) > 1) for item in found]
+    first = picture.found[0]
+    curves = []
+    for item in picture.found:
+        name, together = label(item), len(item.workspaces) > 1
+        group = "" if together else group_of(picture.held[name])
+        curves.append(Curve(name, item.profile_values, item.profile_q, joint=together, group=group))
     threshold = float(chi2.ppf(first.cl, 1))
-    path = folder / "profiles" / first.coupling
+    path = picture.folder / "profiles" / first.coupling
     profile_picture(path.with_suffix(".png"), curves, coupling=first.coupling, threshold=threshold, level=first.cl)
     rows = [f"{c.label},{value:.9g},{q:.6g}" for c in curves for value, q in zip(c.values, c.delta, strict=True)]
     header = [

@@ -22,6 +22,8 @@ def test_world_models_are_shipped():
 
 @pytest.mark.parametrize("text", ["models: []", "model: [a]", "models: {a: b}", "- a"])
 def test_a_damaged_list_of_models_is_one_clear_line(text, tmp_path, monkeypatch):
+    import nuemstat.model.loader  # noqa: F401 - which keeps the name that it finds when it is imported
+
     (tmp_path / "world.yaml").write_text(text)
     monkeypatch.setattr("nuemstat.resources.models_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match=r"world.yaml: models: found .*; a list of model names is allowed"):

@@ -114,8 +114,10 @@ def test_fifteen_curves_are_told_apart_by_colour_and_dashes():
         assert look.colour in FAMILIES[GROUPED[name]]
     colours = [colour for family in FAMILIES.values() for colour in family]
     assert len(set(colours)) == len(colours)
-    plain = looks(dict.fromkeys((str(i) for i in range(28)), ""))
-    assert len({(look.colour, str(look.dashes)) for look in plain.values()}) == 28
+    for groups in ((""), ("", "reactor"), ("solar", "", "reactor"), ("solar",)):
+        many = looks({str(i): groups[i % len(groups)] if groups else "" for i in range(28)})
+        assert list(many) == [str(i) for i in range(28)]
+        assert len({(look.colour, str(look.dashes)) for look in many.values()}) == 28
 
 
 def test_the_legend_of_many_curves_stands_outside_in_groups():

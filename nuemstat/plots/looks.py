@@ -53,16 +53,21 @@ def group_of(couplings: Iterable[str]) -> str:
 
 
 def looks(groups: Mapping[str, str]) -> dict[str, Look]:
-    """A look for each name; groups : name -> its group, '' where there is none. All differ, up to 28 without groups."""
-    found: dict[str, Look] = {}
-    seen: dict[str, int] = {}
-    for name, group in groups.items():
-        colours = FAMILIES.get(group, COLOURS)
-        i = seen.get(group, 0)
-        seen[group] = i + 1
-        dashes = DASHES[(i // len(colours) + i % len(colours)) % len(DASHES)]
-        found[name] = Look(colours[i % len(colours)], dashes, 1.7)
-    return found
+    """A look for each name, all different up to 28; groups : name -> its group, '' where there is none.
+
+    Colours are those of the group as long as they last; names without a group take what is left.
+    """
+    taken: dict[str, tuple[str, int]] = {}
+    for name in sorted(groups, key=lambda name: groups[name] not in FAMILIES):
+        choices = [*_combinations(FAMILIES.get(groups[name], COLOURS)), *_combinations(COLOURS)]
+        taken[name] = next((pair for pair in choices if pair not in taken.values()), choices[0])
+    return {name: Look(taken[name][0], DASHES[taken[name][1]], 1.7) for name in groups}
+
+
+def _combinations(colours: Sequence[str]) -> list[tuple[str, int]]:
+    """Colours and numbers of dashes; neighbours differ in both."""
+    n = len(colours)
+    return [(colours[i % n], (i // n + i % n) % len(DASHES)) for i in range(n * len(DASHES))]
 
 
 def legend_above(axes: "Axes", handles: Sequence[Any], groups: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ class Curve:
     group: str = ""
 
     def dense(self) -> "tuple[FloatArray, FloatArray]":
-        """The curve drawn through its points, smoothly, with 20 steps between two of them."""
+        """The curve drawn through its points, smoothly, with 10 steps between two of them."""
         from scipy.interpolate import CubicSpline
 
         if self.values.size < 3:
@@ -44,7 +44,7 @@ class Curve:
         # Two points on top of each other (the end of a search for a crossing) have no slope between them to speak of.
         apart = np.append(True, np.diff(self.values) > 1e-3 * np.ptp(self.values))
         places, heights = self.values[apart], self.delta[apart]
-        steps = np.linspace(0, 1, 20, endpoint=False)
+        steps = np.linspace(0, 1, 10, endpoint=False)
         inner = (places[:-1, None] + steps * np.diff(places)[:, None]).ravel()
         values = np.append(inner, places[-1])
         return values, CubicSpline(places, heights)(values)
