@@ -55,7 +55,7 @@ def _check(target: Path) -> None:
 
 def _former_results(target: Path) -> bool:
     try:
-        content = json.loads((target / MARK).read_text())
+        content = json.loads((target / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, list) and all(

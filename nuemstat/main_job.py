@@ -96,7 +96,7 @@ def run(
         steps = _Steps(progress, executor)
         specs = list(models or world_models())
         members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
-        workspaces = members if len(members) == 1 else [*members, combine(members, name=JOINT)]
+        workspaces = members if len(members) == 1 else [*members, _combined(members)]
         asked = _couplings(workspaces, couplings)
         tasks = [
             _Task(workspace, tuple(m.name for m in members) if workspace.name == JOINT else (workspace.name,), c, level)
@@ -117,6 +117,16 @@ def run(
             pictures = [_Picture(folder, tuple(f for f in found if f.coupling == name), held) for name in asked]
             steps.through(_draw, pictures, [f"drew {name}" for name in asked])
     return result
+
+
+def _combined(members: Sequence[Workspace]) -> Workspace:
+    names = [member.name for member in members]
+    for name in names:
+        if name == JOINT or names.count(name) > 1:
+            raise WorkspaceError(
+                f"found {', '.join(names)}; models of different names, none of them {JOINT!r}, are allowed"
+            )
+    return combine(members, name=JOINT)
 
 
 def _take_apart(joint: "tuple[tuple[Workspace, ...], Limit]") -> "JointLimit":

@@ -127,9 +127,12 @@ def _of_fit(result: "FitResult", compute: FitOf) -> float:
     if compute.name is None or compute.name not in group:
         raise ModelError(f"no {compute.name!r} in the fit; it has {', '.join(group)}")
     entry = group[compute.name]
-    if compute.take in ("coupling_error", "nuisance_error"):
-        return float(entry.error)
-    return float(entry.pull if compute.take == "pull" else entry.value)
+    number = getattr(
+        entry, {"coupling_error": "error", "nuisance_error": "error", "pull": "pull"}.get(compute.take, "value")
+    )
+    if number is None:
+        raise ModelError(f"{compute.name} has no {compute.take.replace('_', ' ')} in this fit")
+    return float(number)
 
 
 def _relative_error(result: "FitResult", norm: str | None) -> float:

@@ -1,11 +1,13 @@
 """Ours beside ours: one question put to several variants, and how well the Standard Model fits each experiment."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nuemstat.errors import NuemstatError
 from nuemstat.ours import Engine
 from nuemstat.published import Document, SideBySide, Value, written
+from nuemstat.workspace.document import Workspace
 
 TOYS = 400
 """Thrown for the p-value where chi2 does not describe 2 NLL."""
@@ -40,13 +42,13 @@ class Beside:
 class StandardFit:
     """2 NLL of the best fit without new physics, relative to the saturated model.
 
-    ndof : bins minus unconstrained parameters; p_value : None where it has no meaning, `error` that of a share of toys
-    (None for the asymptotic p-value).
+    q_min, ndof : that, and bins minus unconstrained parameters, None where there is no fit;
+    p_value : None where it has no meaning, `error` that of a share of toys (None for the asymptotic p-value).
     """
 
     experiment: str
-    q_min: float
-    ndof: int
+    q_min: float | None
+    ndof: int | None
     p_value: float | None
     error: float | None
     remark: str
@@ -61,10 +63,8 @@ class StandardFit:
     def __str__(self) -> str:
         p = "no p-value" if self.p_value is None else f"p = {self.p_text}"
         remark = f" ({self.remark})" if self.remark else ""
-        return (
-            f"goodness of fit of the standard model, {self.experiment}: 2 NLL = {self.q_min:.1f} for {self.ndof} "
-            f"degrees of freedom, {p}{remark}"
-        )
+        fit = "no fit" if self.q_min is None else f"2 NLL = {self.q_min:.1f} for {self.ndof} degrees of freedom, {p}"
+        return f"goodness of fit of the standard model, {self.experiment}: {fit}{remark}"
 
 
 def beside(document: Document, row: SideBySide, engine: Engine) -> Beside:
@@ -92,10 +92,9 @@ def standard_fit(experiment: str, engine: Engine) -> StandardFit | None:
     """How well the Standard Model describes the data of a shipped model; None where `experiment` is not one with data.
 
     The p-value is asymptotic, or the share of toys where too many bins expect few counts for that; what the notes of
-    the model say of it stands in the remark.
+    the model say of it stands in the remark, or why there is no fit.
     """
     from nuemstat.model.loader import load_model, shipped_models
-    from nuemstat.stats.goodness import goodness
 
     if experiment not in shipped_models():
         return None
@@ -104,11 +103,20 @@ def standard_fit(experiment: str, engine: Engine) -> StandardFit | None:
         return None
     if any(channel.observed == "asimov" for channel in model.document.channels.values()):
         return StandardFit(experiment, 0.0, 0, None, None, "its observation is the prediction itself")
-    workspace = engine.workspace((experiment,))
-    found = goodness(workspace)
     remarks = [note.rstrip(".") for note in model.document.notes if "goodness of fit" in note]
+    try:
+        return _tested(experiment, engine.workspace((experiment,)), remarks)
+    except NuemstatError as error:
+        return StandardFit(experiment, None, None, None, None, str(error))
+
+
+def _tested(experiment: str, workspace: Workspace, remarks: Sequence[str]) -> StandardFit:
+    from nuemstat.stats.goodness import goodness
+
+    found = goodness(workspace)
     if not found.warnings:
-        return StandardFit(experiment, found.q_min, found.ndof, found.p_value, None, "; ".join(remarks))
+        p = found.p_value if math.isfinite(found.p_value) else None
+        return StandardFit(experiment, found.q_min, found.ndof, p, None, "; ".join(remarks))
     toys = goodness(workspace, toys=TOYS).toys or {}
     remark = "; ".join([f"{TOYS} toys, as many bins expect fewer than 5 counts", *remarks])
     return StandardFit(experiment, found.q_min, found.ndof, toys.get("p_value"), toys.get("error"), remark)

@@ -43,6 +43,8 @@ def one_line(error: ValidationError) -> str:
     found_errors = error.errors(include_url=False)
     places = [e["loc"] for e in found_errors]  # a part that fails makes its parent fail too: name the innermost
     errors = [e for e in found_errors if not any(p != e["loc"] and p[: len(e["loc"])] == e["loc"] for p in places)]
+    # Of two ways to write a part, a mapping was not meant as the list.
+    errors = [e for e in errors if not (e["type"] == "tuple_type" and isinstance(e.get("input"), dict))] or errors
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"]) or "top level"
     message = first["msg"].removeprefix("Value error, ")

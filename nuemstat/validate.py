@@ -225,7 +225,8 @@ def _line(row: Comparison) -> tuple[str, ...]:
 
 
 def _fit_line(fit: StandardFit) -> tuple[str, ...]:
-    return (fit.experiment, f"{fit.q_min:.1f}", str(fit.ndof), fit.p_text, fit.remark)
+    size = "-" if fit.q_min is None else f"{fit.q_min:.1f}"
+    return (fit.experiment, size, "-" if fit.ndof is None else str(fit.ndof), fit.p_text, fit.remark)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

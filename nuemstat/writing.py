@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,22 @@ from nuemstat.errors import WorkspaceError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file through a neighbour that then takes its name."""
+    """Write a text file (UTF-8) through a neighbour that then takes its name."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        with suppress(OSError):  # what has taken its name is not there any more; what was interrupted goes
+            Path(temporary).unlink(missing_ok=True)
 
 
 def pretty(value: Any, indent: str = "") -> str:

@@ -180,3 +180,11 @@ def test_the_shipped_experiments_stand_in_their_known_order():
     assert 3 * upper["lz_er2025"] < upper["dresden2"] < upper["coherent_csi"] / 3
     assert upper["joint"] == pytest.approx(upper["lz_er2025"], rel=0.02)
     assert 1e-12 < upper["joint"] < 1e-10
+
+
+@pytest.mark.parametrize("name", ["alpha", "joint"])
+def test_models_that_results_could_not_tell_apart_are_refused(name, toys, tmp_path):
+    other = Workspace.read(toys[1]).model_copy(update={"name": name})
+    other.write(tmp_path / "other.json")
+    with pytest.raises(WorkspaceError, match=f"found alpha, {name}; models of different names, none of them 'joint'"):
+        main_job.run([toys[0], str(tmp_path / "other.json")], ["millicharge"])

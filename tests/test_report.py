@@ -342,6 +342,7 @@ def test_restricted_to_an_experiment_and_a_coupling(results, tmp_path):
     [
         (lambda d: (d / "limits.json").unlink(), "limits.json: cannot be read.*written by `nuemstat limits`"),
         (lambda d: (d / "limits.json").write_text("[{"), "not JSON, or cut short"),
+        (lambda d: (d / "limits.json").write_text("[" * 200_000), "not JSON, or cut short"),
         (lambda d: (d / "limits.json").write_text("{}"), "found no list of limits"),
         (lambda d: _replace(d, "nuemstat/limit/1", "nuemstat/limit/9"), "found 'nuemstat/limit/9'; this version reads"),
         (lambda d: _replace(d, '"unit"', '"units"'), "a limit is damaged"),

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import toy_workspace
 from scipy.stats import chi2
 
 from nuemstat import fit, validate
-from nuemstat.errors import ModelError
+from nuemstat.errors import FitError, ModelError
 from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.ours import Engine
 from nuemstat.published import as_intervals, read
@@ -274,6 +275,27 @@ def test_counts_have_the_error_of_their_norm(toys, tmp_path):
     lost = one(tmp_path, compute=compute | {"error_of": "beam_"}, gated=False)
     assert lost.verdict == "failed"
     assert "no 'beam_' in the fit" in lost.reason
+
+
+def test_an_error_that_a_fit_does_not_have_is_said(toys, tmp_path):
+    compute = {"kind": "fit", "take": "coupling_error", "name": "magnetic_moment_e", "free": ["magnetic_moment_e"]}
+    toy_workspace("gamma", "e", excess=-4.0).write(tmp_path / "gamma.json")
+    (found,) = validate.run([written(tmp_path, row(str(tmp_path / "gamma.json"), compute=compute, gated=False))])
+    assert found.verdict == "failed"
+    assert found.reason == "magnetic_moment_e has no coupling error in this fit"
+
+
+def test_a_standard_model_that_cannot_be_fitted_is_said(monkeypatch):
+    def fails(*_, **__):
+        raise FitError("no luck")
+
+    monkeypatch.setattr("nuemstat.stats.goodness.goodness", fails)
+    found = standard_fit("pandax4t_run1", Engine())
+    assert found is not None
+    assert str(found) == "goodness of fit of the standard model, pandax4t_run1: no fit (no luck)"
+    whole = validate.Report((), (), (found,))
+    assert json.loads(validate.to_json(whole))["standard_model"][0]["q_min"] is None
+    assert "| pandax4t_run1 | - | - | - | no luck |" in validate.markdown(whole)
 
 
 def test_the_standard_model_is_fitted_to_models_with_data_only():

@@ -47,7 +47,7 @@ def _notes(folder: Path) -> dict[Path, int]:
 
 def _say(path: Path) -> None:
     """What a form cannot say, from the file of notes beside it."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     points = [line[2:] for line in lines if line.startswith("- ")]
     if not points:
         return

@@ -28,5 +28,5 @@ def new_command(name: str, output: Path | None) -> None:
     from nuemstat.writing import write_whole
 
     for path in sorted(data_file("template").iterdir()):
-        write_whole(folder / path.name, path.read_text().replace("my_experiment", name))
+        write_whole(folder / path.name, path.read_text(encoding="utf-8").replace("my_experiment", name))
     note(f"wrote {folder / 'model.yaml'}; try: nuemstat limit {folder / 'model.yaml'} --coupling millicharge_ee")

@@ -2,17 +2,20 @@
 
 The key is a digest of everything that enters, so there is nothing to invalidate. The folder is the user's cache
 folder, or what the environment variable ``NUEMSTAT_CACHE`` names (``off``: no cache). A damaged file is computed
-anew; a folder that cannot be written to costs nothing but time.
+anew; a folder that cannot be written to costs nothing but time. Files that nobody has used for `KEPT_DAYS` are removed.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +26,10 @@ from nuemstat.polynomial import FloatArray
 
 FORMAT = 1
 """Raised whenever the meaning of a cached array changes."""
+
+KEPT_DAYS = 90
+_OURS = re.compile(r"[0-9a-f]{64}\.(npz|workspace)|.*\.part")
+"""Names of the files that are written here; nothing else in the folder is touched."""
 
 Arrays = Mapping[str, FloatArray]
 
@@ -50,7 +57,26 @@ def cached(key: object, compute: Callable[[], Arrays]) -> Arrays:
     if arrays is None:
         arrays = {key: np.asarray(values, dtype=float) for key, values in compute().items()}
         _write(path, arrays)
+        tidy(folder)
+    else:
+        used(path)
     return arrays
+
+
+def used(path: Path) -> None:
+    """Note that a file of the cache was used today."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+@cache
+def tidy(folder: Path) -> None:
+    """Remove files of the cache that were not used for `KEPT_DAYS`; once in a process."""
+    oldest = time.time() - 86400 * KEPT_DAYS
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _OURS.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path | None:

@@ -6,8 +6,9 @@ from functools import cached_property, partial
 from math import sqrt
 
 import numpy as np
+from pydantic import ValidationError
 
-from nuemstat.errors import ModelError, suggestion
+from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.model.accuracy import largest_deviations
 from nuemstat.model.expansion import Version, expand, split_quantity
 from nuemstat.model.kept import kept
@@ -18,6 +19,7 @@ from nuemstat.model.schema import FreeField, NuisanceField
 from nuemstat.model.templates import Bench, Templates
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
+from nuemstat.strict import one_line
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import (
     Channel,
@@ -50,7 +52,14 @@ def compile_model(
     """
     wanted = None if couplings is None else tuple(couplings)
     compilation = _Compilation(model, wanted, progress or (lambda _: None))
-    return kept(model, wanted, compilation.run)
+    try:
+        return kept(model, wanted, compilation.run)
+    except ValidationError as error:
+        raise ModelError(f"{model.path}: {one_line(error)}") from None
+    except NuemstatError as error:  # the parts that compute do not know the file
+        if str(error).startswith((str(model.path), f"{model.path.parent}/", f"{model.name}:")):
+            raise
+        raise type(error)(f"{model.path}: {error}") from None
 
 
 @dataclass(frozen=True)

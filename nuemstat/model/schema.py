@@ -1,5 +1,6 @@
 """The vocabulary of a model file: one experiment, from flux to observed counts, every number with its source."""
 
+from math import inf
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -95,6 +96,8 @@ class Signal(Strict):
     def _approximation_of_electrons(self) -> "Signal":
         if (self.interaction == "electron") != (self.approximation is not None):
             raise ValueError("approximation is required for interaction 'electron' and not allowed for 'cevns'")
+        if self.photoabsorption and self.interaction != "electron":
+            raise ValueError(f"photoabsorption: found {self.photoabsorption:g}; 0 is allowed for 'cevns'")
         return self
 
 
@@ -103,7 +106,7 @@ class Range(Strict):
 
     start: float
     stop: float
-    bins: Annotated[int, Field(gt=0)]
+    bins: Annotated[int, Field(gt=0, le=100_000)]
 
 
 class AxisField(Strict):
@@ -127,6 +130,8 @@ class AxisField(Strict):
     def _rising(cls, edges: Any) -> Any:
         if isinstance(edges, tuple) and (len(edges) < 2 or any(np.diff(edges) <= 0)):
             raise ValueError("found edges that do not rise; at least two strictly rising numbers are allowed")
+        if isinstance(edges, Range) and edges.start >= edges.stop:
+            raise ValueError(f"found {edges.start:g} to {edges.stop:g}; a start below the stop is allowed")
         return edges
 
     @property
@@ -207,6 +212,15 @@ class NuisanceField(Strict):
             raise ValueError(f"found centre {self.centre}, sigma {self.sigma}; alternatives have centre 0 and sigma 1")
         return self
 
+    @field_validator("anchors")
+    @classmethod
+    def _both_sides(cls, anchors: tuple[float, ...]) -> tuple[float, ...]:
+        rising = anchors == tuple(sorted(set(anchors)))
+        if not rising or 0.0 in anchors or not min(anchors, default=0.0) < 0.0 < max(anchors, default=0.0):
+            found = ", ".join(f"{alpha:g}" for alpha in anchors)
+            raise ValueError(f"found [{found}]; rising values in sigma on both sides of 0, without it, are allowed")
+        return anchors
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the numbers that it moves."""
@@ -237,6 +251,12 @@ class FreeField(Strict):
             raise ValueError("a free parameter needs norm: true or varies, one of the two")
         if self.varies is not None and (self.powers is None or self.range is None):
             raise ValueError("a free shape needs powers and range (in units of scale)")
+        low = -inf if self.bounds[0] is None else self.bounds[0]
+        high = inf if self.bounds[1] is None else self.bounds[1]
+        if low >= high or not low <= self.default <= high:
+            raise ValueError(
+                f"found bounds {low:g} to {high:g} and default {self.default:g}; rising bounds around it are allowed"
+            )
         return self
 
 

@@ -221,10 +221,10 @@ def read_validation(path: Path) -> list[Mapping[str, Any]]:
     NuemstatError : unreadable, or of another version.
     """
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NuemstatError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NuemstatError(f"{path}: not JSON; what `nuemstat validate --json` prints is allowed") from None
     schema = data.get("schema") if isinstance(data, dict) else type(data).__name__
     if schema != "nuemstat/comparison/1":

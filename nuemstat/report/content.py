@@ -110,12 +110,12 @@ def _check(asked: Sequence[str], known: list[str], folder: Path, what: str) -> N
 
 def _limits(path: Path) -> list[LimitEntry]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NuemstatError(
             f"{path}: cannot be read ({error.strerror}); a folder written by `nuemstat limits` is allowed"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NuemstatError(f"{path}: not JSON, or cut short; write it anew with `nuemstat limits`") from None
     if not isinstance(content, list) or not content:
         raise NuemstatError(f"{path}: found no list of limits; a file written by `nuemstat limits` is allowed")
@@ -155,7 +155,7 @@ def _profile(path: Path, wanted: set[str], groups: Mapping[str, str]) -> tuple[C
     """The curves of one coupling; none where the results were written without them."""
     if not path.is_file():
         return ()
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     points: dict[str, list[tuple[float, float]]] = {}
     try:
         for name, value, height in list(csv.reader(lines))[1:]:

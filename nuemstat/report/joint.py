@@ -66,8 +66,8 @@ def read_joint(folder: Path) -> Joint | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         raise NuemstatError(f"{path}: not JSON, or cut short; write it anew with `nuemstat limits`") from None
     found = content.get("schema") if isinstance(content, dict) else type(content).__name__
     if found != SCHEMA:
@@ -133,7 +133,8 @@ def parts(found: Joint, couplings: Sequence[str]) -> list[str]:
     cut = "" if found.share_cut is None else f"; below a share of {100 * found.share_cut:g} % they are not computed"
     words = (
         f"Share: what each experiment adds to Delta chi2 at the ends of the joint set. Compatibility: the "
-        f"parameter goodness of fit, small p where experiments want different values. Without: the set at "
+        f"parameter goodness of fit, small p where experiments want different values; one that is not sensitive "
+        f"or at a bound adds to ndf and not to chi2, so that p near 1 says little. Without: the set at "
         f"{level} that is left when one experiment is taken out{cut}."
     )
     return [paragraph(words), _overview(chosen), _without(chosen)]

@@ -68,7 +68,7 @@ def write_page(folder: Path, page: Page) -> Path:
 
 
 def _resource(name: str) -> str:
-    return files("nuemstat.report").joinpath("resources", name).read_text()
+    return files("nuemstat.report").joinpath("resources", name).read_text(encoding="utf-8")
 
 
 def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
@@ -79,7 +79,9 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
             paragraph("Largest |value|: of the whole observed set below the threshold. Expected: median and band of it "
                       "for data without new physics (Gaussian approximation around fits to Asimov data, or toys where "
                       "the results have them). Published: the number from the same data, often with other systematics, "
-                      "see Validation. Ratio: ours over published."),
+                      "see Validation. Ratio: ours over published; ours counts pieces of the set far from zero, which "
+                      "publications often leave out, and some printed numbers do not follow from their own inputs: "
+                      "where the ratio is far from 1, the table of validation says which it is."),
             tables.limits(results, page.expected, history.of_the_same_data())]),
         ("profiles", "Profiles", [
             paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, norm
 
+from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.hypotest import asimov_counts
 from nuemstat.stats.likelihood import Likelihood
@@ -52,19 +53,22 @@ def expected_ends(workspace: Workspace, coupling: str, *, cl: float = 0.90) -> E
 
     Raises
     ------
-    WorkspaceError : the coupling is not held; FitError : it cannot float, or the data cannot be described.
+    WorkspaceError : the coupling is not held;
+    FitError : it cannot float, changes nothing, or the data cannot be described.
     """
     problem = prepare(workspace, couplings=(coupling,))
     likelihood, (scale, _) = problem.likelihood, problem.scale(coupling)
     truth, index, height = truth_of(problem), likelihood.index(coupling), float(chi2.ppf(cl, 1))
     limits = likelihood.bounds[index] - truth[index]
     moments = _moments(likelihood, truth, index)
+    if not moments.diagonal().max() > 0:
+        raise FitError(f"{workspace.name}: {coupling} changes nothing that is fitted; nothing can be expected of it")
     rough = _ends(moments, np.zeros((1, 2)), height, limits)[0]
     exact = _fitted_ends(problem, truth, index, rough, height)
     stretch = np.divide(exact, rough, out=np.ones(2), where=(rough != 0) & np.isfinite(exact))
     fitted = bool(np.isfinite(exact).all())
     exact = np.where(np.isfinite(exact), exact, rough)
-    moved = _ends(moments, _gaussian_pairs(_DRAWS), height, limits) * stretch
+    moved = _stretched(_ends(moments, _gaussian_pairs(_DRAWS), height, limits), stretch, limits)
     ends, middle = (moved + truth[index]) * scale, (exact + truth[index]) * scale
     sizes = np.abs(ends).max(axis=1)
     low, high = ends.T
@@ -79,6 +83,11 @@ def expected_ends(workspace: Workspace, coupling: str, *, cl: float = 0.90) -> E
         size95=_band(sizes, 2),
         fitted=fitted,
     )
+
+
+def _stretched(ends: FloatArray, stretch: FloatArray, limits: FloatArray) -> FloatArray:
+    """Ends brought to the scale of the fitted ones; one at a limit stays there, and none goes beyond."""
+    return np.where(np.isin(ends, limits), ends, np.clip(ends * stretch, *limits))
 
 
 def _pair(values: FloatArray) -> Pair:
@@ -130,8 +139,9 @@ def _ends(moments: FloatArray, draws: FloatArray, height: float, limits: FloatAr
     lowered = quartic - line[:, None] * [0, 0, 0, 0, 1]
     crossings = _within(_real_roots(lowered), low, high)
     inside = np.where(_at(lowered, crossings) <= 1e-6, crossings, np.nan)  # a finite limit counts if it is in the set
-    found: FloatArray = np.stack([np.nanmin(inside, axis=1), np.nanmax(inside, axis=1)], axis=1) * scale
-    return found
+    found: FloatArray = np.stack([np.nanmin(inside, axis=1), np.nanmax(inside, axis=1)], axis=1)
+    # Limits are given back as they came, to the last bit: they are told from other ends by that.
+    return np.asarray(np.where(found == low, limits[0], np.where(found == high, limits[1], found * scale)))
 
 
 def _real_roots(polynomials: FloatArray) -> FloatArray:
@@ -168,7 +178,7 @@ def _gaussian_pairs(count: int) -> FloatArray:
 def _fitted_ends(problem: Problem, truth: FloatArray, index: int, rough: FloatArray, height: float) -> FloatArray:
     """Both ends for Asimov data as distances from the truth, by fits that start at the rough ones; NaN where none is.
 
-    An end at a bound stays there.
+    A rough end at a bound stays there.
     """
     likelihood = problem.likelihood
     asimov = likelihood.with_data(asimov_counts(problem, truth), truth)
@@ -178,17 +188,24 @@ def _fitted_ends(problem: Problem, truth: FloatArray, index: int, rough: FloatAr
 
 
 def _crossing(asimov: Likelihood, truth: FloatArray, index: int, start: float, height: float) -> float:
-    """Where 2 NLL of Asimov data crosses `height` near `start`, by the secant of its root; NaN if it is not found."""
+    """Where 2 NLL of Asimov data crosses `height` near `start`, by the secant of its root; NaN if it is not found.
+
+    The bound of the coupling, where 2 NLL stays below `height` up to it.
+    """
     held, x, goal = np.arange(truth.size) == index, truth.copy(), np.sqrt(height)
+    limits = asimov.bounds[index] - truth[index]
     former, step = (0.0, -goal), start
     for _ in range(_STEPS):
-        x[index] = np.clip(truth[index] + step, *asimov.bounds[index])
+        step = float(np.clip(step, *limits))
+        x[index] = truth[index] + step
         solution = minimise(asimov, x, held=held)
         if not solution.converged:
             return np.nan
         x = solution.x.copy()
         miss = float(np.sqrt(max(solution.value, 0.0)) - goal)
         if abs(miss) < _CLOSE * goal:
+            return step
+        if miss < 0 and step in limits:
             return step
         if miss == former[1]:
             return np.nan

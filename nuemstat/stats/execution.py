@@ -234,8 +234,8 @@ def _processes(count: int) -> Iterator[Executor]:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """What is started inside inherits it; only the main thread can ask for that."""
-    if threading.current_thread() is not threading.main_thread():
+    """What is started inside inherits it; only the main thread can ask for that, and only of a handler of Python's."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
         yield
         return
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)

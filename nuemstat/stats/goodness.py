@@ -151,7 +151,7 @@ def _basins(likelihood: Likelihood, best: Solution, points: Sequence[FloatArray]
 
 def between_experiments(problem: Problem, best: Solution) -> ParameterGoodness | None:
     """Joint fit against couplings of each experiment's own; None where fewer than two experiments share a coupling."""
-    workspace = problem.workspace
+    workspace = _filled(problem.workspace)
     names, sensitive = experiments(workspace), users(workspace)
     asked = [name for name in problem.floated if len(sensitive.get(name, ())) > 1]
     if not asked:
@@ -171,6 +171,20 @@ def between_experiments(problem: Problem, best: Solution) -> ParameterGoodness |
         result[experiment][name] = to_physical(alone.definitions[i], float(lowest.x[i]))
     q, ndof = max(best.value - lowest.value, 0.0), len(copies) - len(asked)
     return ParameterGoodness(q, ndof, float(chi2.sf(q, ndof)), result)
+
+
+def _filled(workspace: Workspace) -> Workspace:
+    """The workspace without samples that are empty: who holds a coupling in these alone has no say in it."""
+    channels = []
+    for channel in workspace.channels:
+        kept = tuple(sample for sample in channel.samples if any(sample.contents) or _is_changed(sample))
+        channels.append(channel.model_copy(update={"samples": kept or channel.samples}))
+    return workspace.model_copy(update={"channels": tuple(channels)})
+
+
+def _is_changed(sample: Sample) -> bool:
+    """Whether modifiers add counts to a sample."""
+    return any(m.type == "histosys" or (m.type == "shape" and m.interpolation == "additive") for m in sample.modifiers)
 
 
 def _lowest(alone: Likelihood, copies: Mapping[str, tuple[str, str]], joint: Mapping[str, float]) -> Solution:
@@ -205,6 +219,7 @@ def _own_basins(alone: Likelihood, experiment: str, own: Sequence[str]) -> list[
     slices = [part for part, is_kept in zip(alone.terms.slices, kept, strict=True) if is_kept]
     counts = np.concatenate([alone.terms.observed[part] for part in slices])
     small = Likelihood(alone.workspace.model_copy(update={"channels": channels}), fixed=alone.fixed).with_data(counts)
+    small.bounds = alone.bounds
     found: list[Solution] = []
     for solution in sorted((minimise(small, start) for start in starts(small, own)), key=lambda s: s.value):
         apart = [solution.x - other.x for other in found]

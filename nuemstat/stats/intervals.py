@@ -175,10 +175,7 @@ def significance(
     scale, unit = problem.scale(coupling)
     profile, minima = explored(problem, chi2.ppf(0.9, 1) + _MARGIN)
     warnings = profile.failures((scale, unit))
-    if not profile.bounds[0] <= at / scale <= profile.bounds[1]:
-        low, high = (bound * scale for bound in profile.bounds)
-        raise FitError(f"{coupling}: found {at:g} {unit}; allowed is {low:g} to {high:g}")
-    point = profile.precisely(at / scale)
+    point = profile.precisely(problem.place(coupling, at))
     if not point.solution.converged:
         warnings.append(f"the fit at {coupling} = {at:g} {unit} did not converge")
     q = max(point.q - minima[0].q, 0.0)

@@ -11,6 +11,7 @@ from nuemstat.stats.diagnostics import ParameterGoodness
 from nuemstat.stats.goodness import between_experiments
 from nuemstat.stats.intervals import limit, profiled_set
 from nuemstat.stats.minimise import floating, global_minimum
+from nuemstat.stats.newton import Solution
 from nuemstat.stats.problem import Problem, prepare
 from nuemstat.stats.results import End, Limit, Result, columns, number
 from nuemstat.stats.shares import shares_between
@@ -43,9 +44,9 @@ class JointLimit(Result):
 
     intervals, best_fit, q_min : of all members together, as in `Limit`;
     ends : shares at the two outermost ends of the set where Delta chi2 reaches its level; shares : their mean;
-    compatibility : parameter goodness of fit; None where only one member holds the coupling;
-    without : the set without each member; None where its largest share is below `cut`, empty where no other holds
-    the coupling.
+    compatibility : parameter goodness of fit; None where only one member holds the coupling, or with a warning;
+    without : the set without each member; None where its largest share is below `cut`, or where a warning says that
+    it cannot be given; empty where no other holds the coupling.
     """
 
     SCHEMA: ClassVar[str] = "nuemstat/joint_limit/1"
@@ -72,7 +73,8 @@ class JointLimit(Result):
         rows: list[tuple[str, ...]] = [("left out", "share", "set"), ("none", "", written(self.intervals))]
         for name, share in sorted(self.shares.items(), key=lambda pair: -abs(pair[1])):
             left = self.without.get(name)
-            rows.append((name, f"{100 * share:.1f} %", "as above" if left is None else written(left)))
+            missing = "not found" if _largest_share(self.ends, name) >= self.cut else "as above"
+            rows.append((name, f"{100 * share:.1f} %", missing if left is None else written(left)))
         if self.compatibility is not None:
             q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
             rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
@@ -100,24 +102,27 @@ def joint_limit(members: Sequence[Workspace], coupling: str, *, cl: float = 0.90
 
 
 def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT) -> JointLimit:
-    """The same for a limit of all members that is known already.
+    """The same for a limit of all members that is known already, of their observed data and of one floating coupling.
 
     Raises
     ------
-    WorkspaceError, FitError : as `joint_limit`.
+    WorkspaceError, FitError : as `joint_limit`, or a limit of another question.
     """
-    if len(members) < 2:
-        raise FitError(f"joint limit: found {len(members)} members; 2 or more are needed")
+    _check(members, found)
     together = combine([_named(member) for member in members])
     problem = prepare(together, couplings=(found.coupling,))
-    ends, compatibility = _at_ends(problem, found)
+    best = global_minimum(problem.likelihood, starts(problem.likelihood, floating(problem)))
+    ends, compatibility = _at_ends(problem, best, found), None
     shares = {m.name: sum(end.members.get(m.name, 0.0) for end in ends) / max(len(ends), 1) for m in members}
-    largest = {m.name: max((abs(end.members.get(m.name, 0.0)) for end in ends), default=1.0) for m in members}
     without: dict[str, Intervals | None] = {}
     warnings = list(found.warnings)
+    try:
+        compatibility = between_experiments(problem, best)
+    except FitError as error:
+        warnings.append(f"agreement: {error}")
     for member in members:
         without[member.name] = None
-        if largest[member.name] < cut:
+        if _largest_share(ends, member.name) < cut:
             continue
         try:
             without[member.name] = _set_without(together, members, member, found)
@@ -142,15 +147,33 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT)
     )
 
 
+def _check(members: Sequence[Workspace], found: Limit) -> None:
+    names = [member.name for member in members]
+    if len(members) < 2:
+        raise FitError(f"joint limit: found {len(members)} members; 2 or more are needed")
+    if len(set(names)) < len(names):
+        raise FitError(f"joint limit: found members {', '.join(names)}; different names are needed")
+    if (found.method, found.data) != ("profile", "observed") or found.fixed or found.floated != (found.coupling,):
+        others = ", ".join(name for name in (*found.floated, *found.fixed) if name != found.coupling) or "nothing"
+        raise FitError(
+            f"joint limit: found a limit by {found.method} of {found.data} data, {others} floating or fixed besides; "
+            "one by profile of observed data with nothing besides is allowed"
+        )
+
+
+def _largest_share(ends: Sequence[EndShares], name: str) -> float:
+    """Of one member at any end, 1 where there is no end to tell by."""
+    return max((abs(end.members.get(name, 0.0)) for end in ends), default=1.0)
+
+
 def _named(member: Workspace) -> Workspace:
     """The member with its own name as the experiment of all its channels: members are told apart, not experiments."""
     channels = tuple(channel.model_copy(update={"experiment": member.name}) for channel in member.channels)
     return member.model_copy(update={"channels": channels})
 
 
-def _at_ends(problem: Problem, found: Limit) -> tuple[tuple[EndShares, ...], ParameterGoodness | None]:
-    """Shares at the outermost ends of the set, and the agreement of the members."""
-    best = global_minimum(problem.likelihood, starts(problem.likelihood, floating(problem)))
+def _at_ends(problem: Problem, best: Solution, found: Limit) -> tuple[EndShares, ...]:
+    """Shares at the outermost ends of the set."""
     level = float(chi2.ppf(found.cl, 1))
     outermost = [found.intervals[0][0], found.intervals[-1][1]] if found.intervals else []
     ends = []
@@ -161,7 +184,7 @@ def _at_ends(problem: Problem, found: Limit) -> tuple[tuple[EndShares, ...], Par
         if abs(apart.q - level) < _AT_LEVEL * level:
             fractions = {name: part / apart.q for name, part in apart.experiments.items()}
             ends.append(EndShares(at, fractions, apart.shared / apart.q))
-    return tuple(ends), between_experiments(problem, best)
+    return tuple(ends)
 
 
 def _set_without(together: Workspace, members: Sequence[Workspace], left_out: Workspace, found: Limit) -> Intervals:

@@ -45,6 +45,21 @@ class Problem:
         parameter = self.workspace.parameter(name)
         return float(parameter.scale), str(parameter.unit)
 
+    def place(self, name: str, at: float) -> float:
+        """The number in the workspace of a physical value.
+
+        Raises
+        ------
+        FitError : it is out of bounds; a bound in physical units need not be one to the last bit.
+        """
+        scale, unit = self.scale(name)
+        low, high = self.likelihood.bounds[self.likelihood.index(name)]
+        found = at / scale
+        nearest = min(max(found, low), high)
+        if not abs(nearest - found) <= 1e-12 * abs(nearest):
+            raise FitError(f"{name}: found {at:g} {unit}; allowed is {low * scale:g} to {high * scale:g}")
+        return float(nearest)
+
 
 def prepare(
     workspace: Workspace,

@@ -43,15 +43,13 @@ def shares_between(problem: Problem, coupling: str, at: float, best: Solution) -
     """The same with the best fit known already."""
     likelihood, (scale, unit) = problem.likelihood, problem.scale(coupling)
     index = likelihood.index(coupling)
-    low, high = likelihood.bounds[index]
-    if not low <= at / scale <= high:
-        raise FitError(f"{coupling}: found {at:g} {unit}; allowed is {low * scale:g} to {high * scale:g}")
+    value = problem.place(coupling, at)
     held = np.arange(best.x.size) == index
     candidates = [best.x, *starts(likelihood, [name for name in problem.floated if name != coupling])]
     found = []
     for candidate in candidates:
         x = candidate.copy()
-        x[index] = at / scale
+        x[index] = value
         found.append(minimise(likelihood, x, held=held))
     there = min(found, key=lambda solution: (not solution.converged, solution.value))
     if not there.converged:

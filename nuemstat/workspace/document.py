@@ -277,6 +277,13 @@ class Workspace(AsHtml, Strict):
         content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"})
         return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Workspace":
+        """A copy, not checked again; of other content it has a digest of its own."""
+        made = super().model_copy(update=update, deep=deep)
+        if set(update or {}) - {"provenance"}:
+            made.__dict__.pop("digest", None)
+        return made
+
     def substitute(self, universal: str) -> "Workspace":
         """This workspace with one universal coupling in place of its flavour-diagonal ones.
 

@@ -49,6 +49,8 @@ class StockPyhf:
             warnings.simplefilter("ignore", DeprecationWarning)  # pyhf's use of jsonschema
             try:
                 self._parts = tuple(_parts(document))
+            except WorkspaceError as error:
+                raise WorkspaceError(f"{where}: {error}") from None
             except Exception as error:  # pyhf raises its own kinds
                 raise WorkspaceError(f"{where}: pyhf does not take it ({type(error).__name__})") from None
 

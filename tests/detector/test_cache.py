@@ -2,6 +2,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -120,3 +121,26 @@ def test_a_new_format_is_a_new_key(monkeypatch):
 def test_functions_are_no_keys():
     with pytest.raises(ModelError, match="found a function"):
         cache.cached((1.0, lambda: None), Counter())
+
+
+def test_files_that_nobody_uses_are_removed(folder):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"x": np.arange(3.0)}
+
+    long_ago = time.time() - 86400 * (cache.KEPT_DAYS + 1)
+    cache.cached("old", compute)
+    cache.cached("old but used", compute)
+    for path in folder.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    for name in ("notes.npz", "mine.txt"):
+        (folder / name).write_text("not of the cache")
+        os.utime(folder / name, (long_ago, long_ago))
+    cache.cached("old but used", compute)
+    cache.tidy.cache_clear()
+    cache.cached("new", compute)
+    assert len(calls) == 3
+    kept = {cache.digest(key) + ".npz" for key in ("old but used", "new")}
+    assert {path.name for path in folder.iterdir()} == kept | {"notes.npz", "mine.txt"}

@@ -41,6 +41,11 @@ def edited(tmp_path: Path) -> Callable[..., Path]:
         ("observed: {table: counts.csv,", "observed: {table: missing.csv,", ["missing.csv", "cannot be read"]),
         ("column: observed}", "column: seen}", ["counts.csv", "no column 'seen'", "energy_low, energy_high, observed"]),
         ("bins: 51}", "bins: 50}", ["counts.csv", "51 rows", "50 bins"]),
+        ("{start: 0, stop: 17,", "{start: 17, stop: 0,", ["channels.lz_sr1.axes.0.edges", "17 to 0", "below the stop"]),
+        ("bins: 51}", "bins: 0}", ["channels.lz_sr1.axes.0.edges", "found 0", "greater than 0"]),
+        ("bins: 51}", "bins: 1000000000}", ["channels.lz_sr1.axes.0.edges", "less than or equal to 100000"]),
+        ("anchors: [-1, 1]", "anchors: [1]", ["anchors", "found [1]", "both sides of 0"]),
+        ("anchors: [-1, 1]", "anchors: [-1, 0, 1]", ["anchors", "found [-1, 0, 1]", "without it"]),
         ("stop: 17, bins: 51}", "stop: 18, bins: 51}", ["counts.csv", "column 'energy_low', row 2", "the axis has"]),
         ("approximation: best,", "approximation: exact,", ["signals.electron.approximation", "'exact'", "'epa'"]),
         (

@@ -9,7 +9,7 @@ from nuemstat.errors import ModelError
 from nuemstat.model.accuracy import LIMIT
 from nuemstat.model.compiler import compile_model
 from nuemstat.model.expansion import Version
-from nuemstat.model.loader import load_model, shipped_models
+from nuemstat.model.loader import load_model, shipped_models, validated
 from nuemstat.model.morphs import moved
 from nuemstat.model.templates import Bench
 from nuemstat.stats.intervals import limit
@@ -82,6 +82,9 @@ def test_a_pull_where_no_photons_are_is_one_line() -> None:
     raw = {**model.raw, "signals": {**signals, "electron": {**signals["electron"], "photoabsorption": 1.0}}}
     with pytest.raises(ModelError, match="'fea' has no photoabsorption"):
         _ = Version(raw, model.path, Bench(model.files)).templates
+    nuclear = {**model.raw, "signals": {**signals, "cevns": {**signals["cevns"], "photoabsorption": 1.0}}}
+    with pytest.raises(ModelError, match="photoabsorption: found 1; 0 is allowed for 'cevns'"):
+        validated(nuclear, model.path)
 
 
 def test_it_weakens_the_limit_on_charges_a_little() -> None:

@@ -90,6 +90,39 @@ def test_other_code_is_another_file(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert len(files(folder)) == 2
 
 
+def test_code_that_changed_on_disk_since_it_was_loaded_says_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(kept.__file__).parent.parent
+    young = max(max(p.stat().st_mtime, p.stat().st_ctime) for p in (home / "physics").glob("*.py"))
+    compiled = compile_model(load_model(SMALL))
+    assert len(files(folder)) == 1
+    monkeypatch.setattr(kept, "_LOADED", young - 1.0)
+    asked: list[str] = []
+
+    def compute() -> Workspace:
+        asked.append("again")
+        return compiled
+
+    assert kept.kept(load_model(SMALL), None, compute) == compiled
+    assert asked == ["again"]
+    compile_model(load_model(SMALL), ["millicharge_ee"])
+    assert len(files(folder)) == 1
+
+
+def test_code_that_changes_while_a_model_is_compiled_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_model(load_model(SMALL))
+    for path in files(folder):
+        path.unlink()
+
+    def compute() -> Workspace:
+        monkeypatch.setattr(kept, "_LOADED", 0.0)
+        return compiled
+
+    assert kept.kept(load_model(SMALL), None, compute) == compiled
+    assert files(folder) == []
+
+
 def test_a_folder_that_cannot_be_written_to_and_no_cache_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from conftest import toy_workspace
 from scipy.stats import chi2, norm
+from toy_workspaces import channel, coupling, sample, workspace
 
+from nuemstat.errors import FitError
 from nuemstat.stats import asymptotic
 from nuemstat.stats.asymptotic import expected_ends
 from nuemstat.stats.intervals import limit
@@ -73,3 +75,33 @@ def test_bands_are_nested():
 def test_equal_questions_have_equal_answers():
     workspace = toy_workspace("alpha", "mu")
     assert expected_ends(workspace, "millicharge_mumu") == expected_ends(workspace, "millicharge_mumu")
+
+
+def counting(bounds):
+    """10 counts, and a radius that adds one for each 1e-32 cm^2: Asimov data reach from -4.3 to 6.1 at 90 %."""
+    part = channel([sample("background", [10.0]), sample("nu", [1.0], charge_radius_ee=1)], [10.0])
+    return workspace([part], [coupling("charge_radius_ee", bounds=bounds)])
+
+
+def test_ends_at_a_bound_stay_there_and_none_goes_beyond():
+    free = expected_ends(counting((None, None)), "charge_radius_ee")
+    assert free.asimov[1] == pytest.approx(6.1e-32, abs=0.1e-32)
+    found = expected_ends(counting((-7.0, 5.5)), "charge_radius_ee")
+    assert found.fitted
+    assert found.asimov == (pytest.approx(free.asimov[0], rel=1e-3), pytest.approx(5.5e-32, rel=1e-12))
+    assert found.upper95[1] == pytest.approx(5.5e-32, rel=1e-12)
+    assert free.lower95[0] < -7.05e-32
+    assert found.lower95[0] == pytest.approx(-7e-32, rel=1e-12)
+
+
+@pytest.mark.parametrize("limit_below", [-0.1, -1 / 3, -0.7])
+def test_a_limit_comes_back_to_the_last_bit(limit_below):
+    low, _ = ends([[7.3, 0], [0, 0.01]], np.array([limit_below, np.inf])).T
+    assert (low == limit_below).any()
+    assert (low >= limit_below).all()
+
+
+def test_a_coupling_that_changes_nothing_is_refused():
+    part = channel([sample("background", [10.0]), sample("nu", [0.0], charge_radius_ee=1)], [10.0])
+    with pytest.raises(FitError, match="charge_radius_ee changes nothing that is fitted"):
+        expected_ends(workspace([part], [coupling("charge_radius_ee")]), "charge_radius_ee")

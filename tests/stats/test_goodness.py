@@ -10,6 +10,7 @@ from toy_workspaces import channel, coupling, nuisance, sample, workspace
 
 from nuemstat.errors import FitError
 from nuemstat.stats.goodness import goodness, split
+from nuemstat.workspace.combine import combine
 from nuemstat.workspace.modifiers import Norm
 
 
@@ -150,3 +151,29 @@ def test_json():
     assert content["schema"] == "nuemstat/goodness/1"
     assert content["toys"] is None
     assert {"workspaces", "digest", "valid", "warnings", "q_min", "ndof", "p_value"} <= set(content)
+
+
+def test_a_radius_that_its_transition_charge_makes_signed_is_so_in_each_experiment():
+    """Counts (q + b r)^2 of three bins: each experiment is described without rest, one of them by a negative radius."""
+    slopes = np.array([1.0, -1.0, 0.5])
+
+    def member(name, charge, radius):
+        samples = [
+            sample("bkg", [10.0] * 3),
+            sample("nu", [1.0] * 3, millicharge_emu=2),
+            sample("nu", 2 * slopes, millicharge_emu=1, charge_radius_emu=1),
+            sample("nu", slopes**2, charge_radius_emu=2),
+        ]
+        observed = 10.0 + (charge + slopes * radius) ** 2
+        part = channel(samples, observed, name=name, statistic="gaussian", errors=(1.0,) * 3)
+        return workspace(
+            [part], [coupling(c, bounds=(0.0, None)) for c in ("millicharge_emu", "charge_radius_emu")], name
+        )
+
+    found = goodness(
+        combine([member("one", 2, -2.5), member("two", 1, 3)]), free=("millicharge_emu", "charge_radius_emu")
+    )
+    assert found.parameters.q == pytest.approx(found.q_min, abs=1e-6)
+    assert found.parameters.ndof == 2
+    assert found.parameters.experiments["one"]["charge_radius_emu"] == pytest.approx(-2.5e-32)
+    assert found.parameters.experiments["two"]["charge_radius_emu"] == pytest.approx(3e-32)

@@ -151,3 +151,51 @@ def test_what_cannot_be_taken_apart():
     twice = members()[0]
     with pytest.raises(WorkspaceError, match="both use dataset"):
         joint_limit([twice, twice.model_copy(update={"name": "again"})], NAME)
+
+
+def test_who_holds_a_coupling_without_counts_has_no_say_in_it():
+    empty = member("empty", 0.0, 1.0, slope=0.0)
+    found = joint_limit([*members()[:2], empty], NAME)
+    wanted = joint_limit(members()[:2], NAME).compatibility
+    assert found.compatibility.q == pytest.approx(wanted.q)
+    assert found.compatibility.ndof == 1
+    assert set(found.compatibility.experiments) == {"one", "two"}
+    assert joint_limit([members()[0], empty], NAME).compatibility is None
+
+
+def test_what_fails_is_a_warning_and_the_rest_is_there(monkeypatch):
+    def fails(*_):
+        raise FitError("no luck")
+
+    monkeypatch.setattr("nuemstat.stats.joint.between_experiments", fails)
+    monkeypatch.setattr("nuemstat.stats.joint.profiled_set", fails)
+    found = joint_limit(members()[:2], NAME)
+    assert found.warnings == ("agreement: no luck", "without one: no luck", "without two: no luck")
+    assert not found.valid
+    assert (found.compatibility, found.without) == (None, {"one": None, "two": None})
+    assert str(found).count("not found") == 2
+    assert sum(found.shares.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("question", [{"data": "asimov"}, {"free": ("millicharge_ee",)}, {"fixed": {"shared": 1.0}}])
+def test_a_limit_of_another_question_is_refused(question):
+    pull = Norm(parameter="shared", interpolation="lognormal", size=0.2)
+    two = [member("one", 1.0, 2.0, pull), member("two", 4.0, 1.0, parameter="millicharge_ee")]
+    with pytest.raises(FitError, match="observed data with nothing besides is allowed"):
+        taken_apart(two, limit(combine(two), NAME, **question))
+
+
+def test_members_of_one_name_are_refused():
+    two = [members()[0], members()[1].model_copy(update={"name": "one"})]
+    with pytest.raises(FitError, match="found members one, one; different names are needed"):
+        joint_limit(two, NAME)
+
+
+def test_a_set_that_ends_at_a_bound_has_shares_at_its_other_end():
+    """1.7e-32 over 1e-32 is more than 1.7, to the last bit."""
+    bounded = [coupling(NAME, bounds=(None, 1.7))]
+    two = [part.model_copy(update={"parameters": tuple(bounded)}) for part in members()[:2]]
+    found = joint_limit(two, NAME)
+    assert found.intervals[0][1] == pytest.approx(1.7e-32)
+    assert [end.at for end in found.ends] == [found.intervals[0][0]]
+    assert sum(found.shares.values()) == pytest.approx(1.0)

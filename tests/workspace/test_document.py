@@ -198,6 +198,16 @@ def test_the_document_answers_for_itself():
         workspace.parameter("radius")
 
 
+def test_a_copy_with_other_content_has_a_digest_of_its_own(tmp_path):
+    workspace = toy()
+    assert workspace.digest
+    other = workspace.model_copy(update={"name": "other"})
+    assert other.digest == toy(name="other").digest != workspace.digest
+    other.write(tmp_path / "other.json")
+    assert Workspace.read(tmp_path / "other.json") == other
+    assert workspace.model_copy().digest == workspace.digest
+
+
 def test_the_digest_is_of_the_physics_only():
     made = Provenance(model="other", variants={"a": "b"}, schemes={}, inputs={}, version="2", notes=("a note",))
     assert toy(provenance=(made,)).digest == toy(provenance=()).digest == toy().digest

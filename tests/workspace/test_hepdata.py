@@ -98,6 +98,12 @@ def test_check_points_of_the_pyhf_form_must_hold(copy):
         read_bundle(copy)
 
 
+def test_check_points_of_the_hs3_form_must_hold(copy):
+    rewritten(copy, "toy.checkpoints.json", lambda text: text.replace('"hs3":', '"hs3":1', 1))
+    with pytest.raises(WorkspaceError, match=r"at check point 0 of the HS3 form 2 NLL is .*; 1.* is expected"):
+        read_bundle(copy)
+
+
 def test_a_path_in_the_checksums_is_refused(copy):
     (copy / "checksums.txt").write_text("0" * 64 + "  ../other\n")
     with pytest.raises(WorkspaceError, match="two blanks and a name are allowed"):
