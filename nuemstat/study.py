@@ -125,13 +125,14 @@ def export(
 
         write_hs3(workspace, folder, dialect=dialect, floating=couplings or None, force=force)
     elif format == "root":
-        from nuemstat.workspace.to_root import write_root
+        from nuemstat.workspace.combine_datacard import write_datacard
+        from nuemstat.workspace.to_root import check_new, write_root
 
-        write_root(workspace, folder / f"{workspace.name}.root", force=force)
-        if couplings:
-            from nuemstat.workspace.combine_datacard import write_datacard
-
+        path = folder / f"{workspace.name}.root"
+        check_new([path], force=force)
+        if couplings:  # first, for it may be refused
             write_datacard(workspace, folder, couplings, force=force)
+        write_root(workspace, path, force=force)
     else:
         _export_pyhf(workspace, folder, couplings, force)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,28 @@ def write_whole(path: Path, text: str) -> None:
     finally:
         with suppress(OSError):  # what has taken its name is not there any more; what was interrupted goes
             Path(temporary).unlink(missing_ok=True)
+
+
+def check_former(path: Path, begins: str, what: str) -> None:
+    """An error where something stands at `path` that is not a former file of the kind that is to be written.
+
+    begins : regular expression for how such a file begins; what : words for one, in the plural.
+
+    Raises
+    ------
+    WorkspaceError : another file, or something that is no file; nothing is lost unasked.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise WorkspaceError(f"{path}: found something that is no file; a file is allowed")
+    try:
+        with path.open("rb") as file:
+            start = file.read(400).decode("latin-1")
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror})") from None
+    if start and not re.match(begins, start):
+        raise WorkspaceError(f"{path}: found a file that is none of {what}; a new file, or a former one, is allowed")
 
 
 def pretty(value: Any, indent: str = "") -> str:

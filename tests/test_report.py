@@ -12,7 +12,7 @@ from conftest import toy_workspace
 from nuemstat.cli import main
 from nuemstat.errors import NuemstatError
 from nuemstat.main_job import run
-from nuemstat.report import content, drawing, history, html
+from nuemstat.report import content, drawing, history, html, tables
 from nuemstat.report.build import build, read_validation
 
 COUPLINGS = ("millicharge", "magnetic_moment", "millicharge_emu")
@@ -456,6 +456,31 @@ def test_texts_have_enough_contrast(ground):
     for name in ("text", "soft", "link", "good", "bad", "ink"):  # WCAG 2.2, 1.4.3
         assert contrast(colours[name], colours["paper"]) >= 4.5, name
     assert contrast(colours["text"], colours["ground"]) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "ratio"),
+    [
+        (((-2.0, 2.0),), ((-1.0, 3.0),), 1.5),
+        (((-2.0, 2.0),), ((-9.0, -7.0), (-1.0, 1.0)), 0.5),
+        (((-9.0, -6.0), (-2.0, 2.0)), ((-9.0, -7.0), (-1.0, 1.0)), 1.0),
+        (((-2.0, 2.0),), ((-1.0, None),), None),
+        (((-2.0, 2.0),), ((None, -8.0), (-1.0, 1.0)), 0.5),
+        (((-2.0, 2.0),), ((5.0, 6.0),), None),
+    ],
+)
+def test_ratios_compare_pieces_that_meet(theirs, ours, ratio):
+    assert history.Theirs(theirs, "a:b", "").ratio(ours) == ratio
+
+
+def test_reasons_stand_beside_ratios_far_from_one():
+    found = history.of_the_same_data()
+    assert found["gemma", "magnetic_moment_e"].size == pytest.approx(2.9e-11)
+    texono = found["texono_csi", "millicharge_ee"]
+    assert "do not follow from the cross section" in texono.note
+    page_remark = tables._reason("texono_csi", texono)
+    assert page_remark.startswith(texono.note.rstrip("."))
+    assert "`texono_csi:paper`" in tables._reason("texono_csi", found["texono_csi", "charge_radius"])
 
 
 def test_published_limits_by_year():

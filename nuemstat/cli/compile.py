@@ -35,6 +35,7 @@ def compile_command(
     if as_json and (not explain or len(models) > 1):
         raise click.UsageError("--json belongs to --explain of one model; a workspace is JSON as it is")
     from nuemstat.study import resolve
+    from nuemstat.writing import check_former
 
     names = None if couplings is None else [name.strip() for name in couplings.split(",")]
     workspaces: list[Workspace] = []
@@ -49,6 +50,10 @@ def compile_command(
     twice = next((w.name for i, w in enumerate(workspaces) if w.name in [v.name for v in workspaces[:i]]), None)
     if output is not None and twice is not None:
         raise click.UsageError(f"two models are both named {twice!r}; write them to two folders")
+    if output is not None:
+        for workspace in workspaces:
+            path = output / f"{workspace.name}.json"
+            check_former(path, r'\{\s*"schema": "nuemstat/workspace/', "nuemstat's workspaces")
     if explanations:
         click.echo("\n\n".join(item.to_json() if as_json else str(item) for item in explanations))
     for workspace in workspaces:

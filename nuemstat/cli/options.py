@@ -49,6 +49,15 @@ def between_0_and_1(value: str | float) -> float:
     return found
 
 
+def _former_result(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:  # noqa: ARG001
+    """Refuses, before anything is computed, to replace a file that is no result."""
+    if value is not None:
+        from nuemstat.writing import check_former
+
+        check_former(value, r'\{\s*"schema": "nuemstat/(?!workspace|checkpoints|limits|joint)', "nuemstat's results")
+    return value
+
+
 workspaces = click.argument("workspaces", nargs=-1, required=True, metavar="W...", shell_complete=complete_workspaces)
 coupling = click.option(
     "--coupling",
@@ -84,7 +93,11 @@ ranges = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 output_file = click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file as well."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_former_result,
+    help="Write the JSON to this file as well; a former result there is replaced.",
 )
 
 

@@ -12,11 +12,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def _picture(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:  # noqa: ARG001
     if value is not None:
         from nuemstat.plots import FORMATS
+        from nuemstat.writing import check_former
 
         if value.suffix.lower() not in FORMATS:
             raise click.BadParameter(f"found {str(value)!r}; a file that ends in {', '.join(FORMATS)} is allowed")
         if not value.absolute().parent.is_dir():
             raise click.BadParameter(f"found {str(value)!r}; a file in a folder that exists is allowed")
+        check_former(value, r"\x89PNG|%PDF|<\?xml|<svg", "pictures (PNG, PDF, SVG)")
     return value
 
 
@@ -38,7 +40,7 @@ _plot = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_picture,
     metavar="FILE",
-    help="Draw the result to this file (.png, .pdf, .svg).",
+    help="Draw the result to this file (.png, .pdf, .svg); a former picture there is replaced.",
 )
 _look = click.option(
     "--style",

@@ -58,6 +58,9 @@ def report_command(
         raise click.UsageError("--validation and --validate: one of the two")
     if shares and results is not None:
         raise click.UsageError("--shares belongs to limits that are computed anew; --results has them or not")
+    given = click.get_current_context().get_parameter_source("cl")
+    if results is not None and given is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--cl belongs to limits that are computed anew; --results has its own level")
     from nuemstat.folder import whole_folder
     from nuemstat.main_job import run
     from nuemstat.report.build import build, read_validation

@@ -8,9 +8,22 @@ from nuemstat.cli.options import as_json as json_option
 from nuemstat.cli.output import note, print_table, progress
 
 
+def _former_report(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:  # noqa: ARG001
+    if value is not None:
+        from nuemstat.writing import check_former
+
+        check_former(value, "# Ours against published", "reports of nuemstat validate")
+    return value
+
+
 @click.command("validate", short_help="Ours against published numbers.")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the Markdown report here.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_former_report,
+    help="Write the Markdown report here; a former one is replaced.",
+)
 @json_option
 def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool) -> int:
     """Compare with published numbers, and say how well the Standard Model fits.

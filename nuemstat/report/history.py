@@ -1,11 +1,13 @@
 """Published limits by year, from the table of the package, and ours beside them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from nuemstat.main_job import JOINT
 from nuemstat.report.content import Results
 from nuemstat.resources import data_file, models_folder
+from nuemstat.stats.results import End
 from nuemstat.tables import read_table
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 
@@ -114,20 +116,53 @@ def _year(experiment: str) -> int | None:
     return year if isinstance(year, int) else None
 
 
-def of_the_same_data() -> dict[tuple[str, str], float]:
-    """The largest |value| of published limits by shipped model and coupling, from the files of published numbers.
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """What was published from the data of a shipped model.
+
+    intervals : the published set, an upper limit as one from its negative; workspace : the variants that follow the
+    publication; note : why ours differs, '' where nothing is known.
+    """
+
+    intervals: tuple[tuple[float, float], ...]
+    workspace: str
+    note: str
+
+    @property
+    def size(self) -> float:
+        """The largest |value| allowed."""
+        return max(abs(end) for interval in self.intervals for end in interval)
+
+    def ratio(self, ours: Sequence[tuple[End, End]]) -> float | None:
+        """Our largest |value| over theirs; pieces of our set that meet none of theirs do not count. None where ours
+        is open, or meets none."""
+        ends = [
+            end
+            for low, high in ours
+            for end in (low, high)
+            if any((low is None or low <= top) and (high is None or high >= bottom) for bottom, top in self.intervals)
+        ]
+        sizes = [abs(end) for end in ends if end is not None]
+        return max(sizes) / self.size if sizes and len(sizes) == len(ends) and self.size else None
+
+
+def of_the_same_data() -> dict[tuple[str, str], Theirs]:
+    """Published limits by shipped model and coupling, from the files of published numbers.
 
     A number that is compared with the default variants comes before one that needs others.
     """
     from nuemstat.published import LimitOf, as_intervals, read
     from nuemstat.validate import shipped
 
-    found: dict[tuple[str, str], tuple[bool, float]] = {}
+    found: dict[tuple[str, str], tuple[bool, Theirs]] = {}
     for path in shipped().values():
         for row in read(path).rows:
             if isinstance(row.compute, LimitOf) and row.compute.take != "best_fit" and isinstance(row.workspace, str):
                 name, colon, _ = row.workspace.partition(":")
-                size = max(abs(end) for interval in as_intervals(row.published) for end in interval)
-                key, candidate = (name, row.compute.coupling), (bool(colon), size)
+                spans = tuple((-high if low == high else low, high) for low, high in as_intervals(row.published))
+                key, candidate = (
+                    (name, row.compute.coupling),
+                    (bool(colon), Theirs(spans, row.workspace, row.note or "")),
+                )
                 found[key] = min(found.get(key, candidate), candidate, key=lambda pair: pair[0])
-    return {key: size for key, (_, size) in found.items()}
+    return {key: theirs for key, (_, theirs) in found.items()}

@@ -78,10 +78,9 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
         ("limits", "Limits", [
             paragraph("Largest |value|: of the whole observed set below the threshold. Expected: median and band of it "
                       "for data without new physics (Gaussian approximation around fits to Asimov data, or toys where "
-                      "the results have them). Published: the number from the same data, often with other systematics, "
-                      "see Validation. Ratio: ours over published; ours counts pieces of the set far from zero, which "
-                      "publications often leave out, and some printed numbers do not follow from their own inputs: "
-                      "where the ratio is far from 1, the table of validation says which it is."),
+                      "the results have them). Published: from the same data, often with other systematics. Ratio: "
+                      "ours over published, where pieces of our set that meet none of theirs do not count "
+                      "(publications often leave them out); a remark says what is known where it is far from 1."),
             tables.limits(results, page.expected, history.of_the_same_data())]),
         ("profiles", "Profiles", [
             paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),

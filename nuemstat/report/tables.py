@@ -5,7 +5,7 @@ from typing import Any
 
 from nuemstat.report import html
 from nuemstat.report.content import LimitEntry, Results
-from nuemstat.report.history import Published
+from nuemstat.report.history import Published, Theirs
 from nuemstat.report.html import Row, cell, number
 from nuemstat.report.joint import written
 from nuemstat.stats.asymptotic import ExpectedEnds
@@ -14,31 +14,35 @@ from nuemstat.workspace.combine import sharing
 from nuemstat.workspace.document import Workspace
 
 Rows = Sequence[Mapping[str, Any]]
+_FAR = 0.1
+"""From 1: ratios of ours to published ones that are remarked on."""
 
 
 def limits(
     results: Results,
     expected: Mapping[tuple[str, str], ExpectedEnds],
-    published: Mapping[tuple[str, str], float],
+    published: Mapping[tuple[str, str], Theirs],
 ) -> str:
     """Every limit: observed, expected with its bands, published and their ratio.
 
-    expected : ends for data without new physics; published : the largest |value| that was published; both by
-    experiment and coupling.
+    expected : ends for data without new physics; published : from the same data; both by experiment and
+    coupling. Where the ratio is far from 1, the remark says what is known of the reason.
     """
     rows = []
     for entry in results.limits:
         key = (entry.experiment, entry.coupling)
         theirs = published.get(key)
-        ratio = entry.upper_limit / theirs if entry.upper_limit is not None and theirs else None
+        ratio = None if theirs is None else theirs.ratio(entry.intervals)
         remark = "; ".join(entry.warnings) if entry.warnings else ("" if entry.valid else "not valid")
+        if theirs is not None and (ratio is None or abs(ratio - 1) > _FAR):
+            remark = "; ".join(part for part in (remark, _reason(entry.experiment, theirs)) if part)
         cells = (
             cell(entry.experiment),
             cell(entry.coupling),
             cell(entry.unit),
             number(entry.upper_limit, missing="open"),
             *_expected(entry, expected.get(key)),
-            number(theirs),
+            number(None if theirs is None else theirs.size),
             number(ratio),
             number(entry.best_fit),
             cell(written(entry.intervals), style="set"),
@@ -49,6 +53,12 @@ def limits(
     columns = ("experiment", "coupling", "unit", "largest |value|", "expected", "expected, 68 %", "published", "ratio",
                "best fit", "observed set", "remarks")  # fmt: skip
     return html.table(f"Limits at {100 * level:g} %", columns, rows, identity="limits-table")
+
+
+def _reason(experiment: str, theirs: Theirs) -> str:
+    """Why ours and theirs differ, as far as known."""
+    variant = "" if theirs.workspace == experiment else f"compared like for like by `{theirs.workspace}`"
+    return "; ".join(part for part in (theirs.note.rstrip("."), variant) if part)
 
 
 def _expected(entry: LimitEntry, found: ExpectedEnds | None) -> tuple[html.Cell, html.Cell]:

@@ -13,7 +13,8 @@ from scipy.stats import chi2
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.execution import Answer, Piece, Plan, Progress
-from nuemstat.stats.likelihood import KernelName
+from nuemstat.stats.goodness import sparse
+from nuemstat.stats.likelihood import KernelName, Likelihood
 from nuemstat.stats.minimise import floating, global_minimum, verified
 from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
@@ -26,6 +27,8 @@ from nuemstat.workspace.document import Workspace
 
 _MARGIN = 2.0
 """In 2 NLL: how far above the threshold a profile is followed."""
+_BAD = 1e-3
+"""p-value of the best fit below which a limit is warned of."""
 
 
 def limit(
@@ -136,6 +139,7 @@ def _limit(
             *failures,
             *answer.warnings,
             *(["the set goes on outside the values that were looked at"] if is_open else []),
+            *_bad_fit(problem.likelihood, best.solution),
         ),
         coupling=coupling,
         unit=unit,
@@ -151,6 +155,17 @@ def _limit(
         profile_q=heights[seen],
         **answer.fields,
     )
+
+
+def _bad_fit(likelihood: Likelihood, best: Solution) -> list[str]:
+    """A warning where chi2 describes 2 NLL and says that the best fit does not describe the data."""
+    ndof = likelihood.n_bins - int((~likelihood.constrained).sum())
+    p = float(chi2.sf(best.value, ndof)) if ndof > 0 else 1.0
+    if p >= _BAD or sparse(likelihood, best):
+        return []
+    return [
+        f"the best fit describes the data badly: 2 NLL = {best.value:.1f} for {ndof} degrees of freedom, p = {p:.1g}"
+    ]
 
 
 def significance(

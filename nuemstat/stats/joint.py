@@ -130,7 +130,7 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT)
             warnings.append(f"without {member.name}: {error}")
     return JointLimit(
         **problem.origin | {"workspaces": tuple(m.name for m in members), "digest": found.digest},
-        valid=found.valid and not warnings,
+        valid=found.valid and len(warnings) == len(found.warnings),
         warnings=tuple(warnings),
         coupling=found.coupling,
         unit=found.unit,

@@ -378,3 +378,15 @@ def test_tables_are_short_and_say_what_they_are():
 def test_significance_out_of_bounds_is_told():
     with pytest.raises(FitError, match="allowed is 0 to inf"):
         significance(counting(), "magnetic_moment_e", -1e-11)
+
+
+@pytest.mark.parametrize(("observed", "warned"), [([101.0, 99.0, 103.0], False), ([150.0, 60.0, 103.0], True)])
+def test_a_limit_from_a_bad_fit_says_so(observed, warned):
+    samples = [sample("bkg", [100.0] * 3), sample("nu", [1.0, 1.0, 1.0], magnetic_moment_e=2)]
+    found = limit(workspace([channel(samples, observed)], [coupling("magnetic_moment_e", bounds=(0.0, None))]),
+                  "magnetic_moment_e")  # fmt: skip
+    assert found.valid
+    assert bool(found.warnings) is warned
+    if warned:
+        assert "the best fit describes the data badly: 2 NLL = " in found.warnings[0]
+        assert "for 2 degrees of freedom" in found.warnings[0]
