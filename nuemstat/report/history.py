@@ -160,9 +160,7 @@ def of_the_same_data() -> dict[tuple[str, str], Theirs]:
             if isinstance(row.compute, LimitOf) and row.compute.take != "best_fit" and isinstance(row.workspace, str):
                 name, colon, _ = row.workspace.partition(":")
                 spans = tuple((-high if low == high else low, high) for low, high in as_intervals(row.published))
-                key, candidate = (
-                    (name, row.compute.coupling),
-                    (bool(colon), Theirs(spans, row.workspace, row.note or "")),
-                )
+                note = "; ".join(part.rstrip(".") for part in (row.note, row.conditional) if part)
+                key, candidate = (name, row.compute.coupling), (bool(colon), Theirs(spans, row.workspace, note))
                 found[key] = min(found.get(key, candidate), candidate, key=lambda pair: pair[0])
     return {key: theirs for key, (_, theirs) in found.items()}

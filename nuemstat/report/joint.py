@@ -115,7 +115,7 @@ def written(pieces: Sequence[tuple[float | None, float | None]]) -> str:
     ends = [["open" if end is None else f"{end:.3g}" for end in pair] for pair in pieces]
     if len(ends) == 1 and pieces[0][0] == 0:
         return f"< {ends[0][1]}"
-    return " ∪ ".join(f"[{low}, {high}]" for low, high in ends)
+    return " ∪\u00a0".join(f"[{low},\u00a0{high}]" for low, high in ends)  # lines break between pieces only
 
 
 def size(pieces: Sequence[tuple[float | None, float | None]]) -> float | None:

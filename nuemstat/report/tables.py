@@ -58,7 +58,7 @@ def limits(
 def _reason(experiment: str, theirs: Theirs) -> str:
     """Why ours and theirs differ, as far as known."""
     variant = "" if theirs.workspace == experiment else f"compared like for like by `{theirs.workspace}`"
-    return "; ".join(part for part in (theirs.note.rstrip("."), variant) if part)
+    return "; ".join(part for part in (theirs.note, variant) if part)
 
 
 def _expected(entry: LimitEntry, found: ExpectedEnds | None) -> tuple[html.Cell, html.Cell]:
