@@ -223,6 +223,7 @@ def test_the_joint_fit_is_taken_apart(results, tmp_path):
     assert "below a share of 1 %" in part[0]
 
 
+@pytest.mark.slow
 def test_results_without_the_joint_fit_taken_apart(results, tmp_path):
     for name, document in (("none", None), ("empty", joint_document(couplings=[], level=None))):
         folder = with_joint(results, tmp_path / name, document or "")
@@ -319,6 +320,7 @@ def test_curves_carry_their_experiment(report):
     assert set(re.findall(r'<g data-experiment="(\w+)"', figure)) == {"alpha", "beta", "joint"}
 
 
+@pytest.mark.slow
 def test_equal_results_make_equal_pages(results, tmp_path):
     pages = []
     for name in ("first", "second"):

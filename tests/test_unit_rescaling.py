@@ -107,7 +107,7 @@ def run(case: str, base: dict[str, float]) -> dict[str, list[float]]:
     return dict(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c == "models" else c for c in CASES])
 def test_results_do_not_depend_on_the_base_units(case: str) -> None:
     expected = run(case, dict.fromkeys(BASES, 1.0))
     found = run(case, BASES)

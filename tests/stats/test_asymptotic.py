@@ -49,6 +49,7 @@ def test_interference_makes_two_minima_that_both_count():
     assert high == pytest.approx(0, abs=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupling", ["millicharge", "magnetic_moment_e", "millicharge_ee"])
 def test_toys_agree(coupling):
     workspace = toy_workspace("alpha", "e")

@@ -131,7 +131,11 @@ def pseudo_count_error(workspace: Workspace, counts: FloatArray) -> float:
     return total
 
 
-@pytest.mark.parametrize("name", shipped_models())
+LARGE = {"borexino_phase2", "coherent_csi", "coherent_lar", "dresden2", "xenonnt_b8"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in shipped_models()]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_differences_of_2nll_are_those_of_stock_pyhf(name: str) -> None:
     """To 1e-8 where all channels are Poisson; pseudo-counts of Gaussian channels to their known error."""
     workspace, likelihood, export, stock, data = shipped(name)
@@ -152,7 +156,7 @@ def test_differences_of_2nll_are_those_of_stock_pyhf(name: str) -> None:
     assert np.ptp(heights) > 0.1
 
 
-@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("name", NAMES)
 def test_expected_counts_are_those_of_stock_pyhf(name: str) -> None:
     """At the random points, and at -1, 0 and +1 of each nuisance alone that pyhf interpolates in its own way."""
     workspace, likelihood, export, stock, _ = shipped(name)

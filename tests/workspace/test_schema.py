@@ -17,7 +17,7 @@ def test_the_published_schema_is_that_of_the_code() -> None:
     assert json.loads(PUBLISHED.read_text()) == json_schema()
 
 
-@pytest.mark.parametrize("name", ["lz_sr1", "coherent_csi", "dresden2"])
+@pytest.mark.parametrize("name", ["lz_sr1", pytest.param("coherent_csi", marks=pytest.mark.slow), "dresden2"])
 def test_workspaces_fit_the_schema_and_damaged_ones_do_not(name: str) -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
     document = json.loads(compile_model(load_model(name)).to_json())
