@@ -74,17 +74,17 @@ class JointLimit(Result):
         for name, share in sorted(self.shares.items(), key=lambda pair: -abs(pair[1])):
             left = self.without.get(name)
             missing = "not found" if _largest_share(self.ends, name) >= self.cut else "as above"
-            rows.append((name, f"{100 * share:.1f} %", missing if left is None else written(left)))
+            said = missing if left is None else written(left) if left else "no other holds it"
+            rows.append((name, f"{100 * share:.1f} %", said))
         if self.compatibility is not None:
             q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
             rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-def written(intervals: Intervals, scale: float = 1.0) -> str:
-    """The set in units of `scale`, as text; nobody's when empty."""
-    ends = [[end if end is None else end / scale for end in pair] for pair in intervals]
-    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in ends) or "no other holds it"
+def written(intervals: Intervals) -> str:
+    """The set as text."""
+    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals) or "empty"
 
 
 def joint_limit(members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT) -> JointLimit:

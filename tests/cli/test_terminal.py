@@ -59,34 +59,19 @@ def at_a_terminal(arguments, columns: int, **environment: str) -> str:
     return seen.decode()
 
 
+def limits_of(path: str) -> list[str]:
+    question = ["--model", path, "--coupling", "millicharge_ee"]
+    return ["limits", *question, "--processes", "1", "-o", f"{path}.out"]
+
+
 def test_progress_on_a_terminal_and_none_when_quiet(toys):
-    arguments = [
-        "limits",
-        "--model",
-        toys[0],
-        "--coupling",
-        "millicharge_ee",
-        "--processes",
-        "1",
-        "-o",
-        f"{toys[0]}.out",
-    ]
+    arguments = limits_of(toys[0])
     assert "compiled" in at_a_terminal(arguments, 100)
     assert "compiled" not in at_a_terminal([*arguments, "-q"], 100)
 
 
 def test_no_color_is_heeded(toys):
-    arguments = [
-        "limits",
-        "--model",
-        toys[0],
-        "--coupling",
-        "millicharge_ee",
-        "--processes",
-        "1",
-        "-o",
-        f"{toys[0]}.out",
-    ]
+    arguments = limits_of(toys[0])
     coloured, plain = at_a_terminal(arguments, 100), at_a_terminal(arguments, 100, NO_COLOR="1")
     assert "\x1b[38;" in coloured or "\x1b[3" in coloured
     assert "\x1b[38;" not in plain
