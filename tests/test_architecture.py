@@ -140,7 +140,7 @@ def test_stats_knows_no_physics():
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: name_of(p) or "nuemstat")
 def test_size(path):
     lines = path.read_text().splitlines()
-    assert len(lines) < 400
+    assert len(lines) < 500
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno + 1 <= 60, f"{path.name}: {node.name}"

@@ -12,9 +12,8 @@ from functools import partial
 import numpy as np
 
 from nuemstat.errors import ModelError
-from nuemstat.model.expansion import Version, shifted
+from nuemstat.model.expansion import FreeShape, Version, shifted
 from nuemstat.model.morphs import Morph, moved
-from nuemstat.model.schema import FreeField
 from nuemstat.model.templates import Templates
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial, monomial_name
 from nuemstat.vocabulary import COUPLINGS
@@ -30,7 +29,7 @@ _SHARES = (-1.0, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.0)
 
 def largest_deviations(
     version: Version,
-    shapes: Mapping[str, FreeField],
+    shapes: Mapping[str, FreeShape],
     morphs: tuple[Morph, ...],
     workspace: Workspace,
     defaults: Mapping[str, float],
@@ -49,18 +48,17 @@ def largest_deviations(
     for morph in morphs:
         if morph.row.varies is None:  # released alternatives: the anchors are all that is known
             continue
-        name = next(n for n, row in version.document.nuisances.items() if row == morph.row)
-        exact = {alpha: moved(version, name, morph.row, alpha).templates for alpha in _PROBES}
-        worst, where = probe.worst(exact, morph.row.processes, partial(_morphed, parameter=morph.parameter))
+        exact = {alpha: moved(version, morph.name, morph.row, alpha).templates for alpha in _PROBES}
+        worst, where = probe.worst(exact, morph.reach.moves, partial(_morphed, parameter=morph.parameter))
         line = f"morph {morph.parameter}: within {worst:.2g} of a bin's error up to 2 sigma{where}"
         if worst > LIMIT:
             raise ModelError(f"{version.path}: {line}; {LIMIT:g} is allowed: give it more anchors")
         lines.append(line)
-    for name, row in shapes.items():
-        low, high = row.range or (0.0, 0.0)
+    for name, shape in shapes.items():
+        low, high = shape.row.range or (0.0, 0.0)
         values = [share * (high if share > 0 else -low) for share in _SHARES]
         exact = {value: shifted(version, {name: value}, shapes).templates for value in values}
-        worst, where = probe.worst(exact, row.processes, partial(_shifted_sample, name=name))
+        worst, where = probe.worst(exact, shape.processes, partial(_shifted_sample, name=name))
         lines.append(f"free shape {name}: within {worst:.2g} of a bin's error over [{low:g}, {high:g}]{where}")
     return tuple(lines)
 
@@ -77,13 +75,13 @@ class _Probe:
     defaults: Mapping[str, float]
 
     def worst(
-        self, exact: Mapping[float, Templates], processes: tuple[str, ...], approximation: Approximation
+        self, exact: Mapping[float, Templates], processes: frozenset[str], approximation: Approximation
     ) -> tuple[float, str]:
         """Largest deviation over all values, channels, processes and terms, and where it is."""
         found = [(0.0, "")]
         for value, templates in exact.items():
             for channel in self.workspace.channels:
-                for process in processes:
+                for process in sorted(processes):
                     if (channel.name, process) in templates:
                         ours = _interpolated(channel, process, value, approximation)
                         theirs = templates[channel.name, process].fix(self.folded)

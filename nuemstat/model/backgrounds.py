@@ -12,6 +12,7 @@ from nuemstat.errors import ModelError
 from nuemstat.model import schema_background as words
 from nuemstat.model.builders import time_efficiency
 from nuemstat.model.schema import AxisField, ChannelField, ModelDocument
+from nuemstat.model.schema_response import Response
 from nuemstat.model.templates import Bench, Templates, response_matrix
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray
@@ -19,9 +20,19 @@ from nuemstat.sources.timing import TimeProfile
 from nuemstat.vocabulary import COUPLINGS
 
 
-def background_templates(document: ModelDocument, bench: Bench, signals: Templates) -> Templates:
-    """Counts of every background in every channel it stands in, shape (n_bins,); signals : what `less` may name."""
-    whole = _whole_templates(document, bench)
+_EMPTY = 1e-6
+"""Of the largest bin: below it a flat spectrum says nothing of what an efficiency does there."""
+
+
+def background_templates(
+    document: ModelDocument, bench: Bench, signals: Templates, published: ModelDocument | None = None
+) -> Templates:
+    """Counts of every background in every channel it stands in, shape (n_bins,).
+
+    signals : what `less` may name; published : the model with the responses that measured counts have passed, the
+    same one when left out.
+    """
+    whole = _whole_templates(document, bench, published or document)
     plain: Templates = {key: CouplingPolynomial.constant(counts) for key, counts in whole.items()}
     found = dict(plain)
     for process, background in document.backgrounds.items():
@@ -48,7 +59,9 @@ def _without(
     return CouplingPolynomial.constant(np.maximum(rest, 0.0))
 
 
-def _whole_templates(document: ModelDocument, bench: Bench) -> dict[tuple[str, str], FloatArray]:
+def _whole_templates(
+    document: ModelDocument, bench: Bench, published: ModelDocument
+) -> dict[tuple[str, str], FloatArray]:
     found: dict[tuple[str, str], FloatArray] = {}
     for process, background in document.backgrounds.items():
         for name, shape in background.channels.items():
@@ -60,8 +73,10 @@ def _whole_templates(document: ModelDocument, bench: Bench) -> dict[tuple[str, s
                 channel,
                 document.timing or "",
                 _response(document, background) or "",
+                document.responses[background.selection] if background.selection else "",
             )
-            found[name, process] = bench.once(key, partial(_counts, document, bench, background, shape, channel))
+            compute = partial(_counts, document, bench, background, shape, channel, published)
+            found[name, process] = bench.once(key, compute)
     return found
 
 
@@ -70,12 +85,19 @@ def _response(document: ModelDocument, background: words.Background) -> Any:
 
 
 def _counts(
-    document: ModelDocument, bench: Bench, background: words.Background, shape: Any, channel: ChannelField
+    document: ModelDocument,
+    bench: Bench,
+    background: words.Background,
+    shape: Any,
+    channel: ChannelField,
+    published: ModelDocument,
 ) -> FloatArray:
     if background.response is not None:
         density = _folded(document, bench, background, shape, channel)
     else:
         density = _direct(document, bench, shape, channel)
+    if background.selection is not None:
+        density = _selected(document, bench, background.selection, channel, published, density)
     if background.area is not None:
         return density * background.area.number
     total = float(density.sum())
@@ -139,6 +161,34 @@ def _histogram(document: ModelDocument, bench: Bench, shape: words.HistogramShap
     return profile.fractions(
         axis.internal, onset_shift=document.timing.onset.number, efficiency=time_efficiency(document.timing)
     )
+
+
+def _selected(
+    document: ModelDocument,
+    bench: Bench,
+    name: str,
+    channel: ChannelField,
+    published: ModelDocument,
+    density: FloatArray,
+) -> FloatArray:
+    """Measured counts behind a response as it is here, with the sum that they have behind the published one."""
+    if len(channel.axes) != 1:
+        raise ModelError(f"{document.name}: selection: found {len(channel.axes)} axes; counts along one are allowed")
+    now, then = document.responses[name], published.responses[name]
+    if now == then:
+        return density
+    after, before = (_flat(bench, spec, channel.axes[0], name) for spec in (now, then))
+    ratio = np.divide(after, before, out=np.ones_like(before), where=before > _EMPTY * before.max())
+    return np.asarray(density * ratio * (density.sum() / (density * ratio).sum()))
+
+
+def _flat(bench: Bench, spec: Response, axis: AxisField, name: str) -> FloatArray:
+    """A flat true spectrum behind a response, arbitrary norm."""
+    if spec.recoil is None:
+        raise ModelError(f"responses.{name}: recoil is missing; a spectrum is folded on that grid")
+    low, high = (units.parse(end, units.ENERGY) for end in (spec.recoil.minimum, spec.recoil.maximum))
+    edges = recoil_grid(low, high, spec.recoil.per_decade, [])
+    return np.asarray(np.diff(edges) @ response_matrix(bench, spec, axis, edges).matrix)
 
 
 def _lines(lines: tuple[words.Line, ...]) -> tuple[FloatArray, FloatArray]:

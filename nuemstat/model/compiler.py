@@ -1,7 +1,7 @@
 """From a model to its workspace: every monomial of every process becomes a sample, every nuisance a modifier."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import sqrt
 
@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.model.accuracy import largest_deviations
-from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.dependence import Reach, changed_processes, norm_reach, varied_reach
+from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_quantity
 from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
-from nuemstat.model.schema import FreeField, NuisanceField
+from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.templates import Bench, Templates
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
@@ -28,6 +29,7 @@ from nuemstat.workspace.document import (
     DerivedParameter,
     Folded,
     FreeParameter,
+    LeftOut,
     Provenance,
     Sample,
     Workspace,
@@ -107,9 +109,30 @@ class _Compilation:
         return {name: default_value(name, couplings) for name in COUPLINGS}
 
     @cached_property
-    def shapes(self) -> dict[str, FreeField]:
+    def shapes(self) -> dict[str, FreeShape]:
         """Free shapes by parameter name."""
-        return {self._local(n): row for n, row in self.model.document.free.items() if row.varies is not None}
+        rows = {n: row for n, row in self.model.document.free.items() if row.varies is not None}
+        return {self._local(name): FreeShape(row, self._moved_by(name, row).moves) for name, row in rows.items()}
+
+    def _moved_by(self, name: str, row: FreeField) -> Reach:
+        """What a free shape moves, over its whole range."""
+        alone = {name: FreeShape(row, frozenset())}
+        moved = (shifted(self.version, {name: end}, alone).templates for end in row.range or ())
+        changed = changed_processes(self.version.templates, moved)
+        where = f"{self.model.path}: free.{name}"
+        return varied_reach(self.model.document, where, (row.varies or "",), row.only, changed)
+
+    @cached_property
+    def norms(self) -> dict[str, Reach]:
+        """Norms by the name of their row."""
+        rows = {n: row for n, row in self.model.document.nuisances.items() if row.norm is not None}
+        return {name: self._seen(name, norm_reach(self.model.document, name, row)) for name, row in rows.items()}
+
+    def _seen(self, name: str, reach: Reach) -> Reach:
+        counted = {key[1] for key, poly in self.templates.items() if any(np.any(c) for c in poly.terms.values())}
+        if not counted & reach.moves:
+            raise ModelError(f"nuisances.{name}: {', '.join(sorted(reach.moves))} have no counts; it moves nothing")
+        return reach
 
     @cached_property
     def templates(self) -> Templates:
@@ -161,7 +184,7 @@ class _Compilation:
 
     def _expected(self, channel: str, couplings: Mapping[str, float]) -> FloatArray:
         """Prediction of a channel, free norms at their defaults and all else where it stands."""
-        norms = {p: row.default for row in self.model.document.free.values() if row.norm for p in row.processes}
+        norms = {p: row.default for row in self.model.document.free.values() if row.norm for p in row.processes or ()}
         parts = [
             norms.get(process, 1.0) * poly.evaluate({**self.defaults, **couplings})
             for (name, process), poly in self.templates.items()
@@ -174,13 +197,9 @@ class _Compilation:
         nominal = full.fix(folded)
         axes = {axis.name: len(axis.values) - 1 for axis in self.model.document.channels[channel].axes}
         morphs = [
-            Morph(
-                m.parameter,
-                m.row,
-                {a: {(channel, process): t[channel, process].fix(folded)} for a, t in m.anchors.items()},
-            )
+            replace(m, anchors={a: {(channel, process): t[channel, process].fix(folded)} for a, t in m.anchors.items()})
             for m in self.morphs
-            if process in m.row.processes
+            if process in m.reach.moves
         ]
         for term, contents in nominal:
             if not np.any(contents):
@@ -201,10 +220,10 @@ class _Compilation:
 
     def _norms(self, process: str) -> Iterable[Modifier]:
         for name, free in self.model.document.free.items():
-            if free.norm and process in free.processes:
+            if free.norm and process in (free.processes or ()):
                 yield NormFactor(parameter=self._local(name))
         for name, row in self.model.document.nuisances.items():
-            if row.norm is not None and process in row.processes:
+            if row.norm is not None and process in self.norms[name].moves:
                 yield Norm(
                     parameter=self._scoped(name, row), interpolation=row.norm, size=self._relative_width(name, row)
                 )
@@ -283,6 +302,7 @@ class _Compilation:
 
         document = self.model.document
         conventions = document.conventions
+        reaches = self.norms | {morph.name: morph.reach for morph in self.morphs}
         schemes: dict[str, str] = {"couplings": conventions.couplings, "form_factor": conventions.form_factor}
         for process, signal in document.signals.items():
             if signal.approximation is not None:
@@ -294,6 +314,11 @@ class _Compilation:
             inputs={"model.yaml": self.model.digest, **self.model.files.digests},
             version=__version__,
             notes=notes,
+            left_out=tuple(
+                LeftOut(nuisance=self._scoped(name, row), process=process, reason=reason)
+                for name, row in document.nuisances.items()
+                for process, reason in reaches[name].left_out.items()
+            ),
         )
 
 

@@ -18,10 +18,28 @@ from nuemstat.errors import ModelError, UnitError
 from nuemstat.model.backgrounds import background_templates
 from nuemstat.model.loader import validated
 from nuemstat.model.scales import Scales, scaled, signal_scales
-from nuemstat.model.schema import FreeField, ModelDocument
+from nuemstat.model.schema import ModelDocument
+from nuemstat.model.schema_nuisance import FreeField
 from nuemstat.model.templates import Bench, Templates, signal_templates
 from nuemstat.model.variants import with_value
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, monomial, multiply
+
+
+_PUBLISHED = ("source", "target", "conventions", "signals")
+"""Sections that make the prediction which a publication took as its own when it added up its backgrounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeShape:
+    """A free shape with the processes that it moves."""
+
+    row: FreeField
+    processes: frozenset[str]
+
+    @property
+    def path(self) -> str:
+        """Of the number that it moves."""
+        return self.row.varies or ""
 
 
 @dataclass(frozen=True)
@@ -56,8 +74,28 @@ class Version:
     @cached_property
     def templates(self) -> Templates:
         """Counts of every process in every channel as they stand, free shapes at their expansion points."""
-        signals = scaled(signal_templates(self.document, self.bench), self.scales)
-        return signals | background_templates(self.document, self.bench, signals)
+        signals = self._signals
+        published = self.origin.document if self.origin else self.document
+        taken = self._published._signals
+        return signals | background_templates(self.document, self.bench, taken, published)
+
+    @cached_property
+    def _signals(self) -> Templates:
+        return scaled(signal_templates(self.document, self.bench), self.scales)
+
+    @property
+    def _published(self) -> "Version":
+        """With the prediction of the model as it stands behind the response as it is here.
+
+        What a table includes of a signal was computed once by its authors: another flux does not change the rest of
+        the table, while another response changes how both are seen.
+        """
+        if self.origin is None or not any(background.less for background in self.document.backgrounds.values()):
+            return self
+        first = {key: self.origin.raw[key] for key in _PUBLISHED if key in self.origin.raw}
+        if all(self.raw.get(key) == value for key, value in first.items()):
+            return self
+        return Version({**self.raw, **first}, self.path, self.bench, self.origin)
 
     def number_at(self, path: str) -> tuple[float, str]:
         """The number that stands at a path, with its unit text ('' for a pure number)."""
@@ -92,7 +130,7 @@ def split_quantity(text: str | float, where: str) -> tuple[float, str]:
         raise ModelError(f"{where}: found {text!r}; a number and a unit are allowed") from None
 
 
-def expand(version: Version, shapes: Mapping[str, FreeField], processes: frozenset[str] | None = None) -> Templates:
+def expand(version: Version, shapes: Mapping[str, FreeShape], processes: frozenset[str] | None = None) -> Templates:
     """Templates with the free shapes as further variables.
 
     shapes : free shapes by parameter name; processes : the ones that are wanted, all when left out.
@@ -102,7 +140,7 @@ def expand(version: Version, shapes: Mapping[str, FreeField], processes: frozens
     groups: dict[tuple[str, ...], set[str]] = {}
     for _, process in version.templates:
         if processes is None or process in processes:
-            names = tuple(name for name, row in shapes.items() if process in row.processes)
+            names = tuple(name for name, shape in shapes.items() if process in shape.processes)
             groups.setdefault(names, set()).add(process)
     found: Templates = {}
     for names, members in groups.items():
@@ -110,10 +148,10 @@ def expand(version: Version, shapes: Mapping[str, FreeField], processes: frozens
     return found
 
 
-def _expanded(version: Version, shapes: Mapping[str, FreeField], members: set[str]) -> Templates:
+def _expanded(version: Version, shapes: Mapping[str, FreeShape], members: set[str]) -> Templates:
     if not shapes:
         return {key: poly for key, poly in version.templates.items() if key[1] in members}
-    nodes = {name: chebyshev_nodes(row) for name, row in shapes.items()}
+    nodes = {name: chebyshev_nodes(shape.row) for name, shape in shapes.items()}
     lagrange = {name: _inverse_vandermonde(nodes[name]) for name in shapes}
     found: Templates = {}
     for indices in product(*(range(len(nodes[name])) for name in shapes)):
@@ -131,14 +169,14 @@ def _expanded(version: Version, shapes: Mapping[str, FreeField], members: set[st
     return found
 
 
-def shifted(version: Version, shifts: Mapping[str, float], shapes: Mapping[str, FreeField]) -> Version:
+def shifted(version: Version, shifts: Mapping[str, float], shapes: Mapping[str, FreeShape]) -> Version:
     """The version with free shapes moved from their expansion points, in units of their scale."""
     for name, shift in shifts.items():
-        row = shapes[name]
-        start, unit = version.number_at(row.varies or "")
-        step, step_unit = split_quantity(row.scale, f"free.{name}.scale")
+        shape = shapes[name]
+        start, unit = version.number_at(shape.path)
+        step, step_unit = split_quantity(shape.row.scale, f"free.{name}.scale")
         ratio = units.unit(step_unit).scale / units.unit(unit).scale
-        version = version.moved(row.varies or "", start + shift * step * ratio, unit)
+        version = version.moved(shape.path, start + shift * step * ratio, unit)
     return version
 
 

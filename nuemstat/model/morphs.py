@@ -7,9 +7,10 @@ import numpy as np
 
 from nuemstat import units
 from nuemstat.errors import ModelError
-from nuemstat.model.expansion import Version, expand, split_quantity
+from nuemstat.model.dependence import Reach, changed_processes, varied_reach
+from nuemstat.model.expansion import FreeShape, Version, expand, split_quantity
 from nuemstat.model.released import alternative_anchors
-from nuemstat.model.schema import FreeField, NuisanceField
+from nuemstat.model.schema_nuisance import NuisanceField
 from nuemstat.model.templates import Templates
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial
 from nuemstat.workspace.document import rounded
@@ -20,10 +21,12 @@ _EMPTY = 1e-7  # of the largest bin: below it a ratio means nothing and is kept 
 
 @dataclass(frozen=True)
 class Morph:
-    """One nuisance: its row, and the templates at each anchor."""
+    """One nuisance: the name of its row, the parameter, what it moves, and the templates at each anchor."""
 
+    name: str
     parameter: str
     row: NuisanceField
+    reach: Reach
     anchors: Mapping[float, Templates]
 
 
@@ -54,16 +57,24 @@ def _moved_number(version: Version, where: str, row: NuisanceField, path: str, a
 
 
 def compute_morph(
-    version: Version, name: str, parameter: str, row: NuisanceField, shapes: Mapping[str, FreeField]
+    version: Version, name: str, parameter: str, row: NuisanceField, shapes: Mapping[str, FreeShape]
 ) -> Morph:
-    """Templates of the processes of a row, expanded in the free shapes, at each of its anchors."""
-    members = frozenset(row.processes)
+    """Templates of the processes that a row moves, expanded in the free shapes, at each of its anchors.
+
+    Raises
+    ------
+    ModelError : the row moves nothing, or leaves out what depends on it without a reason; see `varied_reach`.
+    """
     if row.alternatives is not None:
-        nominal = expand(version, shapes, members)
+        reach = Reach(frozenset(row.processes or ()), {})
+        nominal = expand(version, shapes, reach.moves)
         found = alternative_anchors(row.alternatives, nominal, version.document.channels, version.bench.files)
-        return Morph(parameter, row, found)
+        return Morph(name, parameter, row, reach, found)
+    versions = {alpha: moved(version, name, row, alpha) for alpha in row.anchors}
+    changed = changed_processes(version.templates, (other.templates for other in versions.values()))
+    reach = varied_reach(version.document, f"{version.path}: nuisances.{name}", row.paths, row.only, changed)
     return Morph(
-        parameter, row, {alpha: expand(moved(version, name, row, alpha), shapes, members) for alpha in row.anchors}
+        name, parameter, row, reach, {alpha: expand(other, shapes, reach.moves) for alpha, other in versions.items()}
     )
 
 

@@ -1,6 +1,5 @@
 """The vocabulary of a model file: one experiment, from flux to observed counts, every number with its source."""
 
-from math import inf
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,8 +9,9 @@ from nuemstat import units
 from nuemstat.errors import UnitError, suggestion
 from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveNumber
 from nuemstat.model.schema_background import Background
+from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.schema_observed import Errors, Observed
-from nuemstat.model.schema_released import Alternatives, Released
+from nuemstat.model.schema_released import Released
 from nuemstat.model.schema_response import Response
 from nuemstat.model.schema_source import Reactor, Source, Timing
 from nuemstat.polynomial import FloatArray
@@ -171,95 +171,6 @@ class ChannelField(Strict):
         return self
 
 
-Pulls = Annotated[tuple[Literal["full", "paper", "statistical"], ...], Field(min_length=1)]
-
-
-class NuisanceField(Strict):
-    """One row of the table of nuisances.
-
-    pulls : the options of the group `pulls` that have it; scope : one name for all experiments, or its own;
-    norm : it scales the processes; varies : it moves the number at this path of the file (or equal numbers at
-    several), and the processes are computed anew at the anchors; centre, sigma : in the unit of that number;
-    alternatives : templates that were released for it (centre 0, sigma 1);
-    correlation : of a global row between two models, sqrt(correlation) shared + sqrt(1 - correlation) local.
-    """
-
-    quantity: str
-    pulls: Pulls = ("full", "paper", "statistical")
-    scope: Literal["global", "local"] = "local"
-    group: str
-    norm: Literal["lognormal", "linear"] | None = None
-    varies: str | tuple[str, ...] | None = None
-    alternatives: Alternatives | None = None
-    centre: str | float
-    sigma: str | float
-    processes: Annotated[tuple[str, ...], Field(min_length=1)]
-    anchors: tuple[float, ...] = (-2.0, -1.0, 1.0, 2.0)
-    interpolation: Literal["additive", "multiplicative"] = "multiplicative"
-    axes: tuple[Name, ...] | None = None
-    correlation: Annotated[float, Field(gt=0, lt=1)] | None = None
-    source: str
-    status: str = "read"
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _one_effect(self) -> "NuisanceField":
-        if [self.norm, self.varies, self.alternatives].count(None) != 2:
-            raise ValueError("a nuisance needs norm, varies or alternatives, one of them")
-        if self.varies == ():
-            raise ValueError("varies: found no path; one or more are allowed")
-        if self.alternatives and (self.centre, self.sigma) != (0, 1):
-            raise ValueError(f"found centre {self.centre}, sigma {self.sigma}; alternatives have centre 0 and sigma 1")
-        return self
-
-    @field_validator("anchors")
-    @classmethod
-    def _both_sides(cls, anchors: tuple[float, ...]) -> tuple[float, ...]:
-        rising = anchors == tuple(sorted(set(anchors)))
-        if not rising or 0.0 in anchors or not min(anchors, default=0.0) < 0.0 < max(anchors, default=0.0):
-            found = ", ".join(f"{alpha:g}" for alpha in anchors)
-            raise ValueError(f"found [{found}]; rising values in sigma on both sides of 0, without it, are allowed")
-        return anchors
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of the numbers that it moves."""
-        return (self.varies,) if isinstance(self.varies, str) else self.varies or ()
-
-
-class FreeField(Strict):
-    """A parameter without constraint: a norm of the processes, or a shape in powers of a shift.
-
-    varies : the path of the number that the parameter moves by (value x scale); range : where the powers are to hold.
-    """
-
-    quantity: str
-    processes: Annotated[tuple[str, ...], Field(min_length=1)]
-    norm: bool = False
-    varies: str | None = None
-    scale: str | float = 1.0
-    default: float = 0.0
-    bounds: tuple[float | None, float | None] = (None, None)
-    range: tuple[float, float] | None = None
-    powers: Annotated[int, Field(ge=1, le=10)] | None = None
-    source: str
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _one_effect(self) -> "FreeField":
-        if self.norm == (self.varies is not None):
-            raise ValueError("a free parameter needs norm: true or varies, one of the two")
-        if self.varies is not None and (self.powers is None or self.range is None):
-            raise ValueError("a free shape needs powers and range (in units of scale)")
-        low = -inf if self.bounds[0] is None else self.bounds[0]
-        high = inf if self.bounds[1] is None else self.bounds[1]
-        if low >= high or not low <= self.default <= high:
-            raise ValueError(
-                f"found bounds {low:g} to {high:g} and default {self.default:g}; rising bounds around it are allowed"
-            )
-        return self
-
-
 class ModelDocument(Strict):
     """A model file with its variants applied."""
 
@@ -293,13 +204,18 @@ class ModelDocument(Strict):
             uses += [(f"signals.{name}.response", response, set(self.responses)) for response in sorted(found_in)]
         for name, background in self.backgrounds.items():
             uses += [(f"backgrounds.{name}.channels", c, set(self.channels)) for c in background.channels]
-            if background.response is not None:
-                uses.append((f"backgrounds.{name}.response", background.response, set(self.responses)))
+            for key in ("response", "selection"):
+                if (named := getattr(background, key)) is not None:
+                    uses.append((f"backgrounds.{name}.{key}", named, set(self.responses)))
             uses += [(f"backgrounds.{name}.less", process, processes - {name}) for process in background.less]
         for name, row in self.nuisances.items():
-            uses += [(f"nuisances.{name}.processes", process, processes) for process in row.processes]
+            uses += [(f"nuisances.{name}.processes", process, processes) for process in row.processes or ()]
         for name, free in self.free.items():
-            uses += [(f"free.{name}.processes", process, processes) for process in free.processes]
+            uses += [(f"free.{name}.processes", process, processes) for process in free.processes or ()]
+        for kind, rows in (("nuisances", self.nuisances), ("free", self.free)):
+            for name, narrowed in rows.items():
+                if narrowed.only:
+                    uses += [(f"{kind}.{name}.only.processes", p, processes) for p in narrowed.only.processes]
         for where, found, known in uses:
             if found not in known:
                 hint = suggestion(found, sorted(known))

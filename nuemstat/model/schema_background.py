@@ -127,12 +127,15 @@ class Background(Strict):
     multiplies the numbers of a table.
     less : processes whose prediction without new physics the table includes; it is taken out, once.
     response : folds a true spectrum through this response; without it the shape is what is measured.
+    selection : of a measured shape, the response whose efficiency its counts have passed: where that efficiency moves
+    they move with it as a flat spectrum does, their sum held.
     channels : the channels it stands in, with the shape in each.
     """
 
     counts: Number | None = None
     area: Number | None = None
     response: str | None = None
+    selection: str | None = None
     less: tuple[Name, ...] = ()
     channels: dict[str, Shape]
 
@@ -140,4 +143,8 @@ class Background(Strict):
     def _one_norm(self) -> "Background":
         if (self.counts is None) == (self.area is None):
             raise ValueError("a background needs counts or area, one of the two")
+        if self.response is not None and self.selection is not None:
+            raise ValueError(
+                "response and selection: found both; a true spectrum has the one, measured counts the other"
+            )
         return self

@@ -51,30 +51,53 @@ def merge(base: Any, patch: Any) -> Any:
 def apply(raw: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     """The raw model with the chosen overlays, and only the nuisances of the chosen pulls.
 
-    The pulls of `paper` are always local: a published analysis shares them with nobody. Processes that an
-    overlay removed are taken out of the rows that name them, and rows without any process fall away.
+    The pulls of `paper` are always local: a published analysis shares them with nobody. Processes and responses that an
+    overlay removed are taken out of the rows that name them, and rows that are left with nothing fall away.
     """
     model: dict[str, Any] = dict(raw)
     for group, option in chosen.items():
         model = merge(model, raw["variants"][group][option] or {})
     pulls = chosen.get("pulls", "full")
-    processes = {*(model.get("signals") or {}), *(model.get("backgrounds") or {})}
+    gone = _sections(raw) - _sections(model)
     rows: dict[str, Any] = {}
     for name, row in (model.get("nuisances") or {}).items():
-        kept = _with_processes(row, processes)
+        kept = _without(row, gone)
         if kept is not None and pulls in row.get("pulls", (pulls,)):
             rows[name] = kept | {"scope": "local"} if pulls == "paper" else kept
     model["nuisances"] = rows
-    free = {name: _with_processes(row, processes) for name, row in (model.get("free") or {}).items()}
+    free = {name: _without(row, gone) for name, row in (model.get("free") or {}).items()}
     model["free"] = {name: row for name, row in free.items() if row is not None}
     return model
 
 
-def _with_processes(row: Any, processes: set[str]) -> Any:
-    if not isinstance(row, dict) or not isinstance(row.get("processes"), list):
+def _sections(raw: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Processes, and the responses that any of them passes."""
+    found: set[tuple[str, str]] = set()
+    for kind in ("signals", "backgrounds"):
+        for name, process in (raw.get(kind) or {}).items():
+            found.add((kind, name))
+            named = process.get("response") if isinstance(process, dict) else None
+            for response in named.values() if isinstance(named, dict) else [named]:
+                found.add(("responses", str(response)))
+    return found
+
+
+def _without(row: Any, gone: set[tuple[str, str]]) -> Any:
+    """A row without the processes and paths that are gone, None where one of its lists is then empty."""
+    if not isinstance(row, dict):
         return row
-    kept = [process for process in row["processes"] if process in processes]
-    return row | {"processes": kept} if kept else None
+    processes = {name for kind, name in gone if kind != "responses"}
+    kept = dict(row)
+    if isinstance(row.get("varies"), str | list):
+        paths = [row["varies"]] if isinstance(row["varies"], str) else row["varies"]
+        left = [path for path in paths if tuple(str(path).split(".")[:2]) not in gone]
+        kept["varies"] = left[0] if isinstance(row["varies"], str) and left else left
+    if isinstance(row.get("processes"), list):
+        kept["processes"] = [process for process in row["processes"] if process not in processes]
+    if isinstance(row.get("only"), dict) and isinstance(row["only"].get("processes"), list):
+        kept["only"] = row["only"] | {"processes": [p for p in row["only"]["processes"] if p not in processes]}
+    emptied = [kept.get("varies"), kept.get("processes"), (kept.get("only") or {}).get("processes")]
+    return None if [] in emptied and kept != row else kept
 
 
 def with_value(raw: Mapping[str, Any], path: str, value: str | float) -> dict[str, Any]:

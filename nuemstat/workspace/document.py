@@ -193,6 +193,14 @@ class Folded(Strict):
     value: float
 
 
+class LeftOut(Strict):
+    """A process that depends on what a nuisance stands for and is not moved by it."""
+
+    nuisance: str
+    process: str
+    reason: str
+
+
 class Provenance(Strict):
     """Where a workspace comes from; outside the digest."""
 
@@ -202,6 +210,7 @@ class Provenance(Strict):
     inputs: dict[str, str]
     version: str
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 _KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "derived": "derived"}

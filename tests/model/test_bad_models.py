@@ -105,8 +105,8 @@ def test_too_few_anchors_are_refused(edited: Callable[..., Path]) -> None:
     """An interpolation that misses the exact response by more than 5 % of a bin's error is not let through."""
     path = edited(
         "lz_sr1",
-        "sigma: 0.1 keV,\n     processes: [electron],",
-        "sigma: 0.6 keV, anchors: [-1, 1],\n     processes: [electron],",
+        "sigma: 0.1 keV,",
+        "sigma: 0.6 keV, anchors: [-1, 1],",
     )
     with pytest.raises(ModelError, match=r"efficiency_edge: within .* is allowed: give it more anchors"):
         compile_model(load_model(str(path)))

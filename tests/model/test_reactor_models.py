@@ -298,7 +298,7 @@ signals:
 nuisances:
   huber_norm:
     {quantity: norm, group: reactor, varies: source.pulls.huber_norm, centre: 0, sigma: 1, anchors: [-1, 1],
-     interpolation: additive, processes: [electron], source: s}
+     interpolation: additive, source: s}
 """
 
 
