@@ -14,6 +14,9 @@ from nuemstat.workspace.interpolation import code4
 from nuemstat.workspace.modifiers import Modifier
 from nuemstat.workspace.shapes import interpolated
 
+_OF_NUISANCES = ("norm", "shape", "normsys", "histosys", "lumi")
+"""Modifiers that hang on one constrained parameter each."""
+
 
 @dataclass(frozen=True, slots=True)
 class SampleYield:
@@ -40,16 +43,35 @@ class SystematicSize:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOutProcess:
+    """A process that depends on what a nuisance stands for and is not moved by it."""
+
+    process: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystematicReach:
+    """Which processes a nuisance moves, and which it leaves out and why; all others are independent of it."""
+
+    name: str
+    moves: tuple[str, ...]
+    left_out: tuple[LeftOutProcess, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation(AsHtml):
     """The numbers behind a workspace.
 
+    systematics : what each nuisance acts on; sizes : how much;
     notes : accuracy of the interpolations, as the compiler measured it; numbers : floating-point numbers held;
     seconds, peak_megabytes : what compiling took, None where that was not measured.
     """
 
     workspace: str
     yields: tuple[SampleYield, ...]
-    systematics: tuple[SystematicSize, ...]
+    systematics: tuple[SystematicReach, ...]
+    sizes: tuple[SystematicSize, ...]
     notes: tuple[str, ...]
     numbers: int
     seconds: float | None = None
@@ -69,13 +91,31 @@ class Explanation(AsHtml):
         sizes: list[tuple[str, ...]] = [("nuisance", "channel", "process", "-1 sigma", "+1 sigma", "largest in a bin")]
         sizes += [
             (s.nuisance, s.channel, s.process, f"{s.down:+.2%}", f"{s.up:+.2%}", f"{s.largest:.2g} errors")
-            for s in self.systematics
+            for s in self.sizes
         ]
         cost = [f"numbers held: {self.numbers} ({8e-6 * self.numbers:.2g} MB)"]
         cost += [] if self.seconds is None else [f"compiled in {self.seconds:.2f} s"]
         cost += [] if self.peak_megabytes is None else [f"peak memory {self.peak_megabytes:.0f} MB"]
         lines = [f"{self.workspace}: what it is made of", *columns(yields), "systematics at one sigma", *columns(sizes)]
+        lines += ["what each nuisance acts on", *columns(self._reaches()), *self._reasons()]
         return "\n".join([*lines, *self.notes, ", ".join(cost)])
+
+    def _reaches(self) -> list[tuple[str, ...]]:
+        """Nuisances as rows, processes as columns."""
+        processes = tuple(dict.fromkeys(y.process for y in self.yields))
+        rows: list[tuple[str, ...]] = [("nuisance", *processes)]
+        for reach in self.systematics:
+            left = {entry.process for entry in reach.left_out}
+            words = ("moves" if p in reach.moves else "left out" if p in left else "independent" for p in processes)
+            rows.append((reach.name, *words))
+        return rows
+
+    def _reasons(self) -> list[str]:
+        return [
+            f"{reach.name}: {entry.process} left out because {entry.reason}"
+            for reach in self.systematics
+            for entry in reach.left_out
+        ]
 
 
 def explain(workspace: Workspace, *, seconds: float | None = None, peak_megabytes: float | None = None) -> Explanation:
@@ -95,12 +135,29 @@ def explain(workspace: Workspace, *, seconds: float | None = None, peak_megabyte
     return Explanation(
         workspace=workspace.name,
         yields=tuple(yields),
-        systematics=tuple(sizes),
+        systematics=tuple(_reached(workspace)),
+        sizes=tuple(sizes),
         notes=tuple(note for entry in workspace.provenance for note in entry.notes),
         numbers=_numbers(workspace),
         seconds=seconds,
         peak_megabytes=peak_megabytes,
     )
+
+
+def _reached(workspace: Workspace) -> Iterable[SystematicReach]:
+    """What each nuisance moves, in document order, by the modifiers that hang on it."""
+    moved: dict[str, dict[str, None]] = {}
+    for channel in workspace.channels:
+        for sample in channel.samples:
+            for modifier in sample.modifiers:
+                if modifier.type in _OF_NUISANCES:
+                    moved.setdefault(modifier.parameter, {})[sample.process] = None
+    left: dict[str, list[LeftOutProcess]] = {}
+    for provenance in workspace.provenance:
+        for entry in provenance.left_out:
+            left.setdefault(entry.nuisance, []).append(LeftOutProcess(entry.process, entry.reason))
+    for name in dict.fromkeys((*moved, *left)):
+        yield SystematicReach(name, tuple(moved.get(name, ())), tuple(left.get(name, ())))
 
 
 def _factor(sample: Sample, defaults: dict[str, float]) -> float:
@@ -116,7 +173,7 @@ def _sizes(channel: Channel, defaults: dict[str, float]) -> Iterable[SystematicS
         (modifier.parameter, sample.process)
         for sample in channel.samples
         for modifier in sample.modifiers
-        if modifier.type in ("norm", "shape", "normsys", "histosys", "lumi")
+        if modifier.type in _OF_NUISANCES
     )
     for nuisance, process in pairs:
         samples = [sample for sample in channel.samples if sample.process == process]

@@ -19,7 +19,6 @@ from nuemstat.polynomial import CouplingPolynomial, FloatArray
 from nuemstat.sources.timing import TimeProfile
 from nuemstat.vocabulary import COUPLINGS
 
-
 _EMPTY = 1e-6
 """Of the largest bin: below it a flat spectrum says nothing of what an efficiency does there."""
 

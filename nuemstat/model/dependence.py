@@ -41,7 +41,7 @@ def norm_reach(document: ModelDocument, name: str, row: NuisanceField) -> Reach:
             f"nuisances.{name}: cause {row.cause!r} acts on {', '.join(missing)} too; add them to processes, or say "
             "why not in reason"
         )
-    return Reach(moves, {process: row.reason or "" for process in missing})
+    return Reach(moves, dict.fromkeys(missing, row.reason or ""))
 
 
 def dependents_of(document: ModelDocument, cause: Cause) -> frozenset[str]:
@@ -86,9 +86,7 @@ def varied_reach(
         if process not in changed:
             known = ", ".join(sorted(changed))
             raise ModelError(f"{where}.only: found {process!r}, which does not depend on {paths[0]}; {known} do")
-    return Reach(
-        frozenset(only.processes), {process: only.reason for process in sorted(dependent - set(only.processes))}
-    )
+    return Reach(frozenset(only.processes), dict.fromkeys(sorted(dependent - set(only.processes)), only.reason))
 
 
 def changed_processes(nominal: Templates, moved: Iterable[Templates]) -> frozenset[str]:

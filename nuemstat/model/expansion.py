@@ -24,7 +24,6 @@ from nuemstat.model.templates import Bench, Templates, signal_templates
 from nuemstat.model.variants import with_value
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, monomial, multiply
 
-
 _PUBLISHED = ("source", "target", "conventions", "signals")
 """Sections that make the prediction which a publication took as its own when it added up its backgrounds."""
 

@@ -23,7 +23,7 @@ def test_yields_are_the_sums_of_the_samples(toys):
 
 
 def test_a_lognormal_norm_moves_by_its_width(toys):
-    found = {(s.nuisance, s.process): s for s in explain(Workspace.read(toys[0])).systematics}
+    found = {(s.nuisance, s.process): s for s in explain(Workspace.read(toys[0])).sizes}
     assert set(found) == {("alpha__background", "background"), ("beam", "electron")}
     row = found["alpha__background", "background"]
     assert row.up == pytest.approx(0.1)
@@ -53,7 +53,7 @@ def test_sizes_are_what_the_likelihood_does(toys, modifier):
         if s.process == "background" or not s.monomial
     )
     changed = workspace.model_copy(update={"channels": (channel.model_copy(update={"samples": samples}),)})
-    row = next(s for s in explain(changed).systematics if s.nuisance == "beam")
+    row = next(s for s in explain(changed).sizes if s.nuisance == "beam")
     likelihood = Likelihood(changed, fixed=dict.fromkeys(changed.couplings, 0.0))
     nominal = likelihood.counts(likelihood.defaults)
     for alpha, found in ((-1.0, row.down), (1.0, row.up)):
