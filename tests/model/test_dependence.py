@@ -175,8 +175,8 @@ def test_a_nuisance_that_moves_nothing(edited: Edit) -> None:
     path = edited(
         "lz_sr1",
         ("responses:\n", spare),
-        ("nuisances:\n", "nuisances:\n  idle:\n    {quantity: q, group: detector, varies: responses.spare.scale_offset, "
-                         "centre: 0 keV, sigma: 1 keV, source: s}\n"),
+        ("nuisances:\n", "nuisances:\n  idle:\n    {quantity: q, group: detector, centre: 0 keV, sigma: 1 keV, "
+                         "varies: responses.spare.scale_offset, source: s}\n"),
     )  # fmt: skip
     with pytest.raises(ModelError, match=r"nuisances.idle: responses.spare.scale_offset changes no count"):
         compile_model(load_model(str(path)))
