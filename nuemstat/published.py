@@ -12,11 +12,17 @@ A file looks like this (every key below, no others)::
         published: 1.1e-11                  # a number, an interval [lo, hi], or a list of intervals
         unit: mu_B
         source: "arXiv:2207.05036, table I"
-        status: read                        # read release cross-checked digitised computed memory
-        tolerance: {relative: 0.05}         # or {absolute: 1e-13}, in `unit`; leave out to show only
+        status: read                        # one of STATUSES below
+        read_at: "..."                      # where a listed or quoted number was read
+        tolerance: {relative: 0.05}         # {absolute: 1e-13}, in `unit`, or {factor: 3.2}; leave out to show only
+        tolerance_from: digits              # digits | error | "stated difference: ..."; goes with the tolerance
         gated: true                         # a broken tolerance fails `nuemstat validate`
         conditional: "..."                  # optional: why the published number holds under other assumptions
-        note: "..."                         # optional: cause of a difference
+        same_as: "quantity"                 # optional: the row that holds the same published number
+        input: "..."                        # optional: why the model holds this number already
+        varied: "..."                       # beyond 25 %: a number that was varied, and what it did
+        open: "..."                         # or what is not understood
+        note: "..."                         # optional: anything else
 
 `compute` is one of
 
@@ -46,8 +52,14 @@ Questions that no publication answers, or that are put to several variants, stan
 physical units, as the command line does.
 `take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
 A relative tolerance is relative to the published number; for intervals to each end (two numbers: of the lower and of
-the upper end), or to half of the width where an end is nearer to zero than a fifth of that. Rows of status memory and
-conditional ones are shown and cannot be gated.
+the upper end), or to half of the width where an end is nearer to zero than a fifth of that. `factor` allows ours to be
+that many times larger or smaller, for orders of magnitude. `tolerance_from: digits` means one unit of the last printed
+digit, `error` the printed error; otherwise the stated difference of inputs.
+
+A row counts as one published number, whether number or interval, unless it is of status memory (shown, compared with
+nothing), an `input` of the model, or holds the number of another row (`same_as`: "quantity" of the same file or
+"experiment: quantity" of another): another variant, the same number over alpha, half a radius. Conditional rows and rows
+of status memory cannot be gated, and no gate is wider than 25 %, except a factor beside a published magnitude.
 """
 
 from pathlib import Path
@@ -59,6 +71,17 @@ from nuemstat.errors import ModelError
 from nuemstat.strict import Name, Strict, one_line, tupled
 
 SCHEMA = "nuemstat/validation/1"
+WIDEST_GATE = 0.25
+"""Relative; a wider tolerance says too little to fail a release."""
+
+Status = Literal["read", "release", "cross-checked", "listed", "quoted", "digitised", "computed", "memory"]
+"""Seen in the publication, in its data release, or in an independent copy; listed by the Particle Data Group; quoted by
+somebody else; digitised by third parties; computed from published numbers; recalled, and found nowhere in public."""
+
+Counted = Literal["gated", "shown", "repeated", "input", "memory"]
+"""Independent published numbers are the gated and the shown ones."""
+
+STATED = "stated difference: "
 Interval = tuple[float, float]
 Positive = Annotated[float, Field(gt=0)]
 Value = float | Interval | tuple[Interval, ...]
@@ -155,25 +178,47 @@ Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | ObservedOf | Signif
 
 
 class Tolerance(Strict):
-    """How far ours may be, one of the two."""
+    """How far ours may be, one of the three."""
 
     relative: Annotated[float, Field(gt=0)] | tuple[Positive, Positive] | None = None
     absolute: Annotated[float, Field(gt=0)] | None = None
+    factor: Annotated[float, Field(gt=1)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Tolerance":
-        if (self.relative is None) == (self.absolute is None):
-            raise ValueError("relative or absolute, one of the two")
+        if sum(number is not None for number in (self.relative, self.absolute, self.factor)) != 1:
+            raise ValueError("relative, absolute or factor, one of the three")
         return self
 
     def at(self, end: int) -> float | None:
         """The relative tolerance of the lower (0) or upper (1) end."""
         return self.relative[end] if isinstance(self.relative, tuple) else self.relative
 
+    def allows(self, mine: float, theirs: float, size: float, end: int) -> bool:
+        """Whether ours may stand for the published end `theirs`, relative tolerances being of `size`."""
+        if self.factor is not None:
+            return theirs != 0 and 1 / self.factor <= mine / theirs <= self.factor
+        return abs(mine - theirs) <= self.width(size, end)
+
+    def width(self, size: float, end: int) -> float:
+        """Largest difference at an end of that size, in the unit of the number; 0 for a factor."""
+        return self.absolute if self.absolute is not None else (self.at(end) or 0.0) * size
+
     def __str__(self) -> str:
+        if self.factor is not None:
+            return f"factor {self.factor:.3g}"
         if self.relative is None:
             return f"{self.absolute:.3g} abs."
         return "/".join(f"{number:.3g}" for number in dict.fromkeys((self.at(0), self.at(1)))) + " rel."
+
+
+def scales(published: Value) -> tuple[Interval, ...]:
+    """What deviations are relative to at both ends: the end, or half the width where the end is near zero."""
+
+    def size(end: float, half_width: float) -> float:
+        return abs(end) if abs(end) >= half_width / 5 else half_width
+
+    return tuple((size(lo, (hi - lo) / 2), size(hi, (hi - lo) / 2)) for lo, hi in as_intervals(published))
 
 
 class Row(Strict):
@@ -185,10 +230,16 @@ class Row(Strict):
     published: Value
     unit: str
     source: str
-    status: Literal["read", "release", "cross-checked", "digitised", "computed", "memory"]
+    status: Status
+    read_at: str | None = None
     tolerance: Tolerance | None = None
+    tolerance_from: str | None = None
     gated: bool
     conditional: str | None = None
+    same_as: str | None = None
+    input: str | None = None
+    varied: str | None = None
+    open: str | None = None
     note: str | None = None
 
     @field_validator("published")
@@ -205,10 +256,45 @@ class Row(Strict):
             raise ValueError("gated: true needs a tolerance")
         if self.gated and (self.status == "memory" or self.conditional):
             raise ValueError("gated: found true on a row that is of status memory or conditional; false is allowed")
+        if self.gated and (width := self._relative_width()) > WIDEST_GATE * (1 + 1e-9):
+            raise ValueError(f"gated: found true with a tolerance of {width:.0%}; 25 % is the widest")
         wants_interval = isinstance(self.compute, LimitOf) and self.compute.take in ("interval", "intervals")
         if wants_interval != isinstance(self.published, tuple):
             raise ValueError(f"published: {'an interval' if wants_interval else 'one number'} is what compute gives")
         return self
+
+    @model_validator(mode="after")
+    def _founded(self) -> "Row":
+        if self.status == "memory" and self.tolerance is not None:
+            raise ValueError("tolerance: found one on a row of status memory, which is shown and compared with nothing")
+        if (self.tolerance is None) != (self.tolerance_from is None):
+            raise ValueError("tolerance and tolerance_from go together")
+        basis = self.tolerance_from or "digits"
+        if basis not in ("digits", "error") and not basis.startswith(STATED):
+            raise ValueError(f"tolerance_from: found {basis!r}; digits, error or '{STATED}...' is allowed")
+        if self.status in ("listed", "quoted") and self.read_at is None:
+            raise ValueError(f"read_at: a number that is {self.status} says where")
+        if self.varied is not None and self.open is not None:
+            raise ValueError("varied or open, one of the two")
+        return self
+
+    def _relative_width(self) -> float:
+        """The tolerance over what it is relative to, at its widest end; 0 for a factor, which states a magnitude."""
+        if self.tolerance is None:
+            return 0.0
+        sizes = scales(self.published)
+        return max(self.tolerance.width(s, end) / s if s else 0.0 for pair in sizes for end, s in enumerate(pair))
+
+    @property
+    def counts_as(self) -> Counted:
+        """What the row is in the count of published numbers."""
+        if self.status == "memory":
+            return "memory"
+        if self.input is not None:
+            return "input"
+        if self.same_as is not None:
+            return "repeated"
+        return "gated" if self.gated else "shown"
 
 
 class SideBySide(Strict):
@@ -255,6 +341,18 @@ class Document(Strict):
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"quantity {twice!r} stands twice; each is named once")
+        return rows
+
+    @field_validator("rows")
+    @classmethod
+    def _repeats(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        """What repeats a row of this file names one that counts; rows of other files are named with a colon."""
+        first = {row.quantity: row for row in rows}
+        for row in rows:
+            if row.same_as is None or ": " in row.same_as:
+                continue
+            if row.same_as not in first or first[row.same_as].same_as is not None:
+                raise ValueError(f"same_as: found {row.same_as!r}, which is no row that counts by itself")
         return rows
 
 

@@ -7,14 +7,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.ours import Engine
-from nuemstat.published import Document, Row, Value, as_intervals, read, written
+from nuemstat.published import Counted, Document, Row, Value, as_intervals, read, scales, written
 from nuemstat.sidebyside import Beside, StandardFit, beside, standard_fit, tables
 
 Verdict = Literal["agrees", "differs", "broken", "shown", "failed"]
+
+FAR = 0.25
+"""Relative; a larger difference names a number that was varied and what it did, or is listed as open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Comparison:
 
     deviation : the largest (ours - published) of an end, relative to it (half the interval's width where the end
         is near zero); None when they cannot be compared. reason : what broke, or why ours is missing.
+    counts_as, same_as : what the row is in the count of published numbers, and the row that holds the same number.
+    open : what is not understood of a difference beyond `FAR`, "" where a cause is named or none is needed.
     """
 
     experiment: str
@@ -40,6 +45,10 @@ class Comparison:
     source: str
     status: str
     note: str
+    tolerance_from: str = ""
+    counts_as: Counted = "shown"
+    same_as: str = ""
+    open: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """The row of the table that the command line prints."""
@@ -153,9 +162,27 @@ def _compare(document: Document, row: Row, engine: Engine) -> Comparison:
         verdict=verdict,
         reason=reason if verdict in ("broken", "failed", "differs") else "",
         source=row.source,
-        status=row.status + (f", conditional: {row.conditional}" if row.conditional else ""),
-        note=row.note or "",
+        status=_status(row),
+        note="; ".join(text for text in (row.varied, row.note) if text),
+        tolerance_from=row.tolerance_from or "",
+        counts_as=row.counts_as,
+        same_as=row.same_as or row.input or "",
+        open=_open(row, deviation),
     )
+
+
+def _status(row: Row) -> str:
+    """The status with where the number was read and the condition that it holds under."""
+    parts = (row.status, row.read_at, f"conditional: {row.conditional}" if row.conditional else None)
+    return ", ".join(part for part in parts if part)
+
+
+def _open(row: Row, deviation: float | None) -> str:
+    """What is not understood of a row: its own words, or that a far number names no cause."""
+    if row.open is not None:
+        return row.open
+    far = deviation is not None and abs(deviation) > FAR
+    return "no cause is named" if far and row.varied is None else ""
 
 
 def _verdict(row: Row, within: bool) -> Verdict:
@@ -170,23 +197,37 @@ def _judge(row: Row, ours: Value) -> tuple[float | None, bool, str]:
     if len(published) != len(found):
         return None, False, f"{len(found)} intervals where {len(published)} are published"
     largest, within = 0.0, True
-    for (lo, hi), ends in zip(published, found, strict=True):
-        half_width = (hi - lo) / 2
-        for end, (theirs, mine) in enumerate(zip((lo, hi), ends, strict=True)):
-            difference = mine - theirs
-            size = abs(theirs) if abs(theirs) >= half_width / 5 else half_width
-            relative = difference / size if size else 0.0
-            largest = max(largest, relative, key=abs)
-            within &= _inside(row, difference, size, end)
+    for ends, mines, sizes in zip(published, found, scales(row.published), strict=True):
+        for end, (theirs, mine, size) in enumerate(zip(ends, mines, sizes, strict=True)):
+            largest = max(largest, (mine - theirs) / size if size else 0.0, key=abs)
+            within &= row.tolerance is None or row.tolerance.allows(mine, theirs, size, end)
     return largest, within, f"ours {written(ours)}, published {written(row.published)} {row.unit}, {row.tolerance}"
 
 
-def _inside(row: Row, difference: float, size: float, end: int) -> bool:
-    if row.tolerance is None:
-        return True
-    if row.tolerance.absolute is not None:
-        return abs(difference) <= row.tolerance.absolute
-    return abs(difference) <= (row.tolerance.at(end) or 0.0) * size
+def counts(rows: Sequence[Comparison]) -> dict[str, int]:
+    """How many published numbers stand behind the rows; an interval is one.
+
+    rows = independent + repeated + input + memory; independent = gated + shown; agree: gated ones within their
+    tolerance; open: rows with a difference that no named cause explains.
+    """
+    found = {name: sum(row.counts_as == name for row in rows) for name in get_args(Counted)}
+    return {
+        "rows": len(rows),
+        "independent": found["gated"] + found["shown"],
+        **found,
+        "agree": sum(row.counts_as == "gated" and row.verdict == "agrees" for row in rows),
+        "open": sum(bool(row.open) for row in rows),
+    }
+
+
+def summary(rows: Sequence[Comparison]) -> str:
+    """`counts` in one sentence."""
+    n = counts(rows)
+    return (
+        f"{n['rows']} rows, {n['independent']} independent published numbers: {n['gated']} gated ({n['agree']} agree), "
+        f"{n['shown']} shown; {n['repeated']} repeat another row, {n['input']} are inputs, {n['memory']} are from memory "
+        f"and count as nothing; {n['open']} open"
+    )
 
 
 def to_json(found: Report) -> str:
@@ -194,6 +235,7 @@ def to_json(found: Report) -> str:
     content = {
         "schema": "nuemstat/comparison/1",
         "broken": sum(row.verdict == "broken" for row in found.rows),
+        "counts": counts(found.rows),
         "rows": [asdict(row) for row in found.rows],
         "side_by_side": [asdict(row) for row in found.beside],
         "standard_model": [asdict(fit) for fit in found.fits],
@@ -205,6 +247,7 @@ def markdown(found: Report) -> str:
     """The report: one table per experiment, what stands side by side, and the fits of the Standard Model."""
     lines = ["# Ours against published", "", "Written by `nuemstat validate --report FILE`; do not edit.", ""]
     lines += ["Gated rows fail the command when their tolerance is broken; the others are shown.", ""]
+    lines += [f"{summary(found.rows)}.", "", *_HOW_COUNTED, ""]
     for title in dict.fromkeys(row.title for row in found.rows):
         lines += [f"## {title}", "", *_table(_COLUMNS, (_line(row) for row in found.rows if row.title == title)), ""]
     shown = set()
@@ -213,6 +256,9 @@ def markdown(found: Report) -> str:
         shown.add(title)
         remarks = {row.quantity: row.remarks for row in found.beside if row.title == title}
         lines += [*_table((*columns, "note"), ((*row, remarks[row[0]]) for row in cells)), ""]
+    unsolved = [row for row in found.rows if row.open]
+    if unsolved:
+        lines += ["## Open differences", "", *_table(_OPEN_COLUMNS, (_open_line(row) for row in unsolved)), ""]
     if found.fits:
         lines += ["## Goodness of fit of the Standard Model", ""]
         lines += [*_table(_FIT_COLUMNS, (_fit_line(fit) for fit in found.fits)), ""]
@@ -220,8 +266,15 @@ def markdown(found: Report) -> str:
 
 
 def _line(row: Comparison) -> tuple[str, ...]:
-    why = "; ".join(text for text in (row.reason if row.verdict == "failed" else "", row.note) if text)
-    return (*row.cells()[1:], f"`{row.workspace}`", f"{row.source} ({row.status})", why)
+    still = f"open: {row.open}" if row.open else ""
+    why = "; ".join(text for text in (row.reason if row.verdict == "failed" else "", still, row.note) if text)
+    counted = row.counts_as + (f": {row.same_as}" if row.same_as else "")
+    return (*row.cells()[1:], row.tolerance_from, counted, f"`{row.workspace}`", f"{row.source} ({row.status})", why)
+
+
+def _open_line(row: Comparison) -> tuple[str, ...]:
+    deviation = "-" if row.deviation is None else f"{row.deviation:+.1%}"
+    return (row.experiment, row.quantity, deviation, row.open)
 
 
 def _fit_line(fit: StandardFit) -> tuple[str, ...]:
@@ -244,8 +297,19 @@ _COLUMNS = (
     "deviation",
     "tolerance",
     "verdict",
+    "tolerance from",
+    "counts as",
     "computed with",
     "source (status)",
     "note",
+)
+_OPEN_COLUMNS = ("experiment", "quantity", "deviation", "what is not understood")
+_HOW_COUNTED = (
+    "A row counts as one published number, whether number or interval. It does not count if it repeats the number of",
+    "another row (over alpha, half a radius, another variant), if the model holds the number as an input, or if the",
+    "number is from memory; those are compared with nothing. A tolerance is one unit of the last printed digit, the",
+    "printed error, or follows from a stated difference of inputs; no gate is wider than 25 %, except a factor beside a",
+    "number that was printed as an order of magnitude. Where ours differs by",
+    "more than 25 %, the row names a number that was varied and what that did, or is listed as open.",
 )
 _FIT_COLUMNS = ("experiment", "2 NLL", "degrees of freedom", "p", "remark")

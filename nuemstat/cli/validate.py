@@ -33,7 +33,7 @@ def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool)
     NAME is an experiment with shipped published numbers, or the path of such a file; all shipped ones without it.
     """
     from nuemstat.sidebyside import tables
-    from nuemstat.validate import markdown, to_json
+    from nuemstat.validate import markdown, summary, to_json
     from nuemstat.validate import report as compute
 
     with progress("validating") as step:
@@ -53,6 +53,11 @@ def validate_command(names: tuple[str, ...], report: Path | None, as_json: bool)
             print_table(heads, cells, title=f"{title}, side by side")
         for fit in found.fits:
             click.echo(str(fit))
+        for row in found.rows:
+            if row.open:
+                click.echo(f"open: {row.experiment}, {row.quantity}: {row.open}")
+        if found.rows:
+            click.echo(summary(found.rows))
     broken = [row for row in found.rows if row.verdict == "broken"]
     for row in broken:
         note(f"broken: {row.experiment}, {row.quantity}: {row.reason}")

@@ -160,7 +160,9 @@ def of_the_same_data() -> dict[tuple[str, str], Theirs]:
             if isinstance(row.compute, LimitOf) and row.compute.take != "best_fit" and isinstance(row.workspace, str):
                 name, colon, _ = row.workspace.partition(":")
                 spans = tuple((-high if low == high else low, high) for low, high in as_intervals(row.published))
-                note = "; ".join(part.rstrip(".") for part in (row.note, row.conditional) if part)
+                recalled = "published number from memory" if row.status == "memory" else None
+                parts = (recalled, row.varied, row.open, row.note, row.conditional)
+                note = "; ".join(part.rstrip(".") for part in parts if part)
                 key, candidate = (name, row.compute.coupling), (bool(colon), Theirs(spans, row.workspace, note))
                 found[key] = min(found.get(key, candidate), candidate, key=lambda pair: pair[0])
     return {key: theirs for key, (_, theirs) in found.items()}

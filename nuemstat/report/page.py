@@ -129,7 +129,10 @@ def _validation(page: Page) -> list[str]:
     if not page.validation:
         return [paragraph("Not computed for this report; `nuemstat report --validate` does it.")]
     broken = sum(row.get("verdict") == "broken" for row in page.validation)
-    words = f"{len(page.validation)} published numbers; {broken} gated tolerances are broken. Gated rows fail the "
+    alone = sum(row.get("counts_as") in ("gated", "shown") for row in page.validation)
+    words = f"{len(page.validation)} comparisons, {alone} independent published numbers (an interval is one; numbers "
+    words += "from memory, inputs and repetitions do not count). "
+    words += f"{broken} gated tolerances are broken. Gated rows fail the "
     words += "validation when they differ by more than the tolerance; the others are shown with the reason."
     return [paragraph(words), tables.validation(page.validation)]
 

@@ -174,7 +174,8 @@ def validation(rows_found: Rows) -> str:
     for row in rows_found:
         ours, deviation = row.get("ours"), row.get("deviation")
         verdict = str(row.get("verdict", ""))
-        reason = "; ".join(text for text in (row.get("reason"), row.get("note")) if text)
+        still = f"open: {row['open']}" if row.get("open") else ""
+        reason = "; ".join(text for text in (row.get("reason"), still, row.get("note")) if text)
         rows.append(
             Row(
                 (
@@ -186,6 +187,7 @@ def validation(rows_found: Rows) -> str:
                     cell("" if deviation is None else f"{deviation:+.1%}", deviation, "number"),
                     cell(row.get("tolerance") or ""),
                     cell(verdict, style=f"verdict {verdict}"),
+                    cell(row.get("counts_as") or ""),
                     cell(row["workspace"]),
                     cell(f"{row['source']} ({row['status']})"),
                     cell(reason, style="remark"),
@@ -194,7 +196,7 @@ def validation(rows_found: Rows) -> str:
             )
         )
     columns = ("experiment", "quantity", "published", "ours", "unit", "deviation", "tolerance", "verdict",
-               "computed with", "source (status)", "reason")  # fmt: skip
+               "counts as", "computed with", "source (status)", "reason")  # fmt: skip
     return html.table("Ours against published", columns, rows, identity="validation-table")
 
 
