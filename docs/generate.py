@@ -232,8 +232,8 @@ def published() -> str:
         lines += [
             f"## {document.title}",
             "",
-            "| quantity | published | unit | tolerance | computed with | source (status) | note |",
-            "|---|---|---|---|---|---|---|",
+            "| quantity | published | unit | tolerance | from | counts as | computed with | source (status) | note |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for row in document.rows:
             spec = row.workspace if isinstance(row.workspace, str) else " + ".join(row.workspace)
@@ -243,9 +243,11 @@ def published() -> str:
                 written(row.published),
                 row.unit,
                 gate,
+                row.tolerance_from or "",
+                row.counts_as,
                 f"`{spec}`",
                 f"{row.source} ({row.status})",
-                row.note or "",
+                "; ".join(text for text in (row.varied, row.open, row.note) if text),
             )
             lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
         lines.append("")

@@ -109,6 +109,8 @@ def _of_limit(found: "Limit", compute: LimitOf, published: Value | None) -> Valu
     closed = [(lo * times, hi * times) for lo, hi in found.intervals if lo is not None and hi is not None]
     if len(closed) != len(found.intervals) or not closed:
         raise ModelError("an end of our interval lies outside the scanned range")
+    if compute.take == "upper_end":
+        return max(hi for _, hi in closed)
     if compute.take == "intervals" or published is None:
         return tuple(closed)
     (lo, hi), *_ = as_intervals(published)

@@ -26,7 +26,8 @@ A file looks like this (every key below, no others)::
 
 `compute` is one of
 
-    {kind: limit, coupling, take: upper_limit | interval | intervals | best_fit, cl, method, data, free, fixed, times}
+    {kind: limit, coupling, take: upper_limit | upper_end | interval | intervals | best_fit, cl, method, data, free,
+     fixed, times}
     {kind: fit, take: coupling | coupling_error | nuisance | nuisance_error | pull | q_min | p_value, name, data, free,
      fixed}
     {kind: yield, process, channels, error_of, data, free, fixed}   counts at the best fit; with the name of a norm
@@ -50,6 +51,7 @@ Questions that no publication answers, or that are put to several variants, stan
 `times` multiplies ours, for numbers that were printed in another convention (alpha x millicharge, half a radius).
 `process` is one, or a list to be summed; `channels` restricts a sum over all channels; `free`, `fixed` and `at` speak
 physical units, as the command line does.
+`take: upper_limit` is the largest magnitude in any interval, `upper_end` the end towards positive values alone.
 `take: interval` compares the one interval of ours that is nearest to the published one; `intervals` compares them all.
 A relative tolerance is relative to the published number; for intervals to each end (two numbers: of the lower and of
 the upper end), or to half of the width where an end is nearer to zero than a fifth of that. `factor` allows ours to be
@@ -58,8 +60,8 @@ digit, `error` the printed error; otherwise the stated difference of inputs.
 
 A row counts as one published number, whether number or interval, unless it is of status memory (shown, compared with
 nothing), an `input` of the model, or holds the number of another row (`same_as`: "quantity" of the same file or
-"experiment: quantity" of another): another variant, the same number over alpha, half a radius. Conditional rows and rows
-of status memory cannot be gated, and no gate is wider than 25 %, except a factor beside a published magnitude.
+"experiment: quantity" of another): another variant, the same number over alpha, half a radius. Conditional rows and
+rows of status memory cannot be gated, and no gate is wider than 25 %, except a factor beside a published magnitude.
 """
 
 from pathlib import Path
@@ -121,7 +123,7 @@ class LimitOf(_Inference):
 
     kind: Literal["limit"]
     coupling: Name
-    take: Literal["upper_limit", "interval", "intervals", "best_fit"] = "upper_limit"
+    take: Literal["upper_limit", "upper_end", "interval", "intervals", "best_fit"] = "upper_limit"
     cl: Annotated[float, Field(gt=0, lt=1)] = 0.90
     method: Literal["profile", "cls", "fc"] = "profile"
     times: float = 1.0

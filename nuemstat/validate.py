@@ -167,7 +167,7 @@ def _compare(document: Document, row: Row, engine: Engine) -> Comparison:
         tolerance_from=row.tolerance_from or "",
         counts_as=row.counts_as,
         same_as=row.same_as or row.input or "",
-        open=_open(row, deviation),
+        open=_open(row, deviation, verdict),
     )
 
 
@@ -177,11 +177,12 @@ def _status(row: Row) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _open(row: Row, deviation: float | None) -> str:
+def _open(row: Row, deviation: float | None, verdict: Verdict) -> str:
     """What is not understood of a row: its own words, or that a far number names no cause."""
     if row.open is not None:
         return row.open
-    far = deviation is not None and abs(deviation) > FAR
+    far = deviation is not None and abs(deviation) > FAR and row.status != "memory"
+    far &= row.tolerance is None or row.tolerance.factor is None or verdict != "agrees"
     return "no cause is named" if far and row.varied is None else ""
 
 
@@ -225,8 +226,8 @@ def summary(rows: Sequence[Comparison]) -> str:
     n = counts(rows)
     return (
         f"{n['rows']} rows, {n['independent']} independent published numbers: {n['gated']} gated ({n['agree']} agree), "
-        f"{n['shown']} shown; {n['repeated']} repeat another row, {n['input']} are inputs, {n['memory']} are from memory "
-        f"and count as nothing; {n['open']} open"
+        f"{n['shown']} shown; {n['repeated']} repeat another row, {n['input']} are inputs, {n['memory']} from memory "
+        f"count as nothing; {n['open']} open"
     )
 
 
@@ -305,11 +306,11 @@ _COLUMNS = (
 )
 _OPEN_COLUMNS = ("experiment", "quantity", "deviation", "what is not understood")
 _HOW_COUNTED = (
-    "A row counts as one published number, whether number or interval. It does not count if it repeats the number of",
-    "another row (over alpha, half a radius, another variant), if the model holds the number as an input, or if the",
-    "number is from memory; those are compared with nothing. A tolerance is one unit of the last printed digit, the",
-    "printed error, or follows from a stated difference of inputs; no gate is wider than 25 %, except a factor beside a",
-    "number that was printed as an order of magnitude. Where ours differs by",
-    "more than 25 %, the row names a number that was varied and what that did, or is listed as open.",
+    "A row counts as one published number, whether number or interval. It does not count if it repeats the number",
+    "of another row (over alpha, half a radius, another variant), if the model holds the number as an input, or",
+    "if the number is from memory; those are compared with nothing. A tolerance is one unit of the last printed",
+    "digit, at most the printed error, or follows from a stated difference of inputs; no gate is wider than 25 %,",
+    "except a factor beside a number that was printed as an order of magnitude. Where ours differs by more than",
+    "25 %, the row names a number that was varied and what that did, or is listed as open.",
 )
 _FIT_COLUMNS = ("experiment", "2 NLL", "degrees of freedom", "p", "remark")

@@ -479,9 +479,11 @@ def test_reasons_stand_beside_ratios_far_from_one():
     found = history.of_the_same_data()
     assert found["gemma", "magnetic_moment_e"].size == pytest.approx(2.9e-11)
     texono = found["texono_csi", "millicharge_ee"]
-    assert "do not follow from the cross section" in texono.note
+    assert "follows from the cross section with these inputs neither" in texono.note
     assert tables._reason("texono_csi", texono) == texono.note
     assert "unbinned" in found["lz_er2025", "magnetic_moment"].note, "what the published number is conditional on"
+    whole = found["texono_csi", "charge_radius"].intervals[0]
+    assert whole == pytest.approx((-4.2e-32, 6.6e-32)), "printed as half a radius"
     assert "`texono_csi:paper`" in tables._reason("texono_csi", found["texono_csi", "charge_radius"])
 
 

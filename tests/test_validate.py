@@ -9,6 +9,7 @@ from conftest import toy_workspace
 from scipy.stats import chi2
 
 from nuemstat import fit, validate
+from nuemstat.cli import main
 from nuemstat.errors import FitError, ModelError
 from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.ours import Engine
@@ -17,7 +18,7 @@ from nuemstat.sidebyside import standard_fit
 
 
 def row(workspace: str, **more) -> dict:
-    return {
+    usual: dict = {
         "quantity": "counts of the background",
         "workspace": workspace,
         "compute": {"kind": "expected", "process": "background"},
@@ -26,8 +27,12 @@ def row(workspace: str, **more) -> dict:
         "source": "made up for this test",
         "status": "read",
         "tolerance": {"relative": 0.01},
+        "tolerance_from": "digits",
         "gated": True,
-    } | more
+    }
+    if "tolerance" in more and more["tolerance"] is None:
+        usual |= {"tolerance_from": None}
+    return usual | more
 
 
 def written(folder: Path, *rows: dict) -> str:
@@ -52,6 +57,9 @@ def one(folder: Path, **more) -> validate.Comparison:
         (180.0, {"absolute": 15.5}, True, "agrees", -15 / 180),
         (180.0, {"absolute": 14.5}, True, "broken", -15 / 180),
         (150.0, None, False, "shown", 0.1),
+        (60.0, {"factor": 3.0}, True, "agrees", 1.75),
+        (50.0, {"factor": 3.0}, True, "broken", 2.3),
+        (400.0, {"factor": 3.0}, True, "agrees", -0.5875),
     ],
 )
 def test_verdicts(toys, tmp_path, published, tolerance, gated, verdict, deviation):
@@ -70,7 +78,16 @@ def test_verdicts(toys, tmp_path, published, tolerance, gated, verdict, deviatio
         ({"status": "memory"}, "rows.0: gated: found true on a row that is of status memory"),
         ({"conditional": "other priors"}, "rows.0: gated: found true on a row"),
         ({"tolerance": None}, "rows.0: gated: true needs a tolerance"),
-        ({"tolerance": {"relative": 0.1, "absolute": 1.0}}, "rows.0.tolerance: relative or absolute, one of the two"),
+        ({"tolerance": {"relative": 0.1, "absolute": 1.0}}, "rows.0.tolerance: relative, absolute or factor, one of"),
+        ({"tolerance": {"factor": 0.5}}, "rows.0.tolerance.factor"),
+        ({"tolerance": {"relative": 0.26}}, "rows.0: gated: found true with a tolerance of 26%; 25 % is the widest"),
+        ({"tolerance": {"absolute": 50.0}}, "rows.0: gated: found true with a tolerance of 30%"),
+        ({"gated": False, "status": "memory"}, "rows.0: tolerance: found one on a row of status memory"),
+        ({"tolerance_from": None}, "rows.0: tolerance and tolerance_from go together"),
+        ({"tolerance_from": "it fits"}, "rows.0: tolerance_from: found 'it fits'; digits, error or 'stated difference"),
+        ({"status": "listed"}, "rows.0: read_at: a number that is listed says where"),
+        ({"varied": "a", "open": "b"}, "rows.0: varied or open, one of the two"),
+        ({"same_as": "no such row"}, "rows: same_as: found 'no such row', which is no row that counts by itself"),
         ({"tolerance": {"relative": -0.1}}, "rows.0.tolerance.relative"),
         ({"published": [1.0, 2.0]}, "rows.0: published: one number"),
         ({"compute": {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"}}, "published: an interval"),
@@ -85,6 +102,82 @@ def test_a_row_that_does_not_fit_is_one_clear_line(tmp_path, change, pattern):
         read(Path(path))
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_row_that_repeats_a_repetition_is_refused(tmp_path):
+    rows = [row("x"), row("x", quantity="b", same_as="counts of the background"), row("x", quantity="c", same_as="b")]
+    with pytest.raises(ModelError, match="same_as: found 'b', which is no row that counts by itself"):
+        read(Path(written(tmp_path, *rows)))
+
+
+def test_a_gate_beside_an_interval_near_zero_is_measured_by_half_its_width(tmp_path):
+    interval = {
+        "compute": {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"},
+        "published": [-1.0, 99.0],
+    }
+    assert read(Path(written(tmp_path, row("x", tolerance={"absolute": 12.0}, **interval)))).rows[0].gated
+    with pytest.raises(ModelError, match="tolerance of 26%"):
+        read(Path(written(tmp_path, row("x", tolerance={"absolute": 13.0}, **interval))))
+
+
+def test_what_counts_as_a_published_number(toys, tmp_path):
+    bare = {"tolerance": None, "gated": False}
+    rows = [
+        row(toys[0]),
+        row(toys[0], quantity="another unit", same_as="counts of the background"),
+        row(toys[0], quantity="recalled", status="memory", published=1.0, **bare),
+        row(toys[0], quantity="held", input="the model has it", **bare),
+        row(toys[0], quantity="shown", published=150.0, **bare),
+        row(toys[0], quantity="far", published=100.0, **bare),
+        row(toys[0], quantity="far, and why", published=100.0, varied="half the exposure: 82", **bare),
+        row(toys[0], quantity="far, and not why", published=160.0, open="nobody knows", **bare),
+        row(toys[0], quantity="wrong", published=150.0),
+    ]
+    found = validate.report([written(tmp_path, *rows)])
+    assert [item.counts_as for item in found.rows] == [
+        *("gated", "repeated", "memory", "input", "shown", "shown", "shown", "shown", "gated")
+    ]
+    assert {item.quantity: item.open for item in found.rows if item.open} == {
+        "far": "no cause is named",
+        "far, and not why": "nobody knows",
+    }
+    wanted = {"rows": 9, "independent": 6, "gated": 2, "shown": 4, "repeated": 1, "input": 1, "memory": 1}
+    assert validate.counts(found.rows) == wanted | {"agree": 1, "open": 2}
+    content = json.loads(validate.to_json(found))
+    assert content["counts"] == validate.counts(found.rows)
+    assert content["rows"][1]["same_as"] == "counts of the background"
+    text = validate.markdown(found)
+    assert validate.summary(found.rows) in text
+    assert "| toy | far | +65.0% | no cause is named |" in text
+    assert "repeated: counts of the background" in text
+
+
+def test_the_command_ends_with_the_count(toys, tmp_path, capsys):
+    far = row(toys[0], quantity="far", published=100.0, tolerance=None, gated=False)
+    assert main(["validate", written(tmp_path, row(toys[0]), far)]) == 0
+    *_, opened, last = capsys.readouterr().out.strip().splitlines()
+    assert opened == "open: toy, far: no cause is named"
+    assert last.startswith("2 rows, 2 independent published numbers: 1 gated (1 agree), 1 shown; 0 repeat")
+
+
+def test_the_upper_end_is_the_positive_one(toys, tmp_path):
+    from nuemstat.stats.intervals import limit
+    from nuemstat.workspace.document import Workspace
+
+    (interval,) = limit(Workspace.read(toys[0]), "millicharge_ee").intervals
+    compute = {"kind": "limit", "coupling": "millicharge_ee", "take": "upper_end", "times": 2.0}
+    assert one(tmp_path, compute=compute, published=1.0, gated=False).ours == pytest.approx(2 * interval[1], rel=1e-12)
+
+
+def test_shipped_rows_name_what_they_repeat():
+    documents = {name: read(path) for name, path in validate.shipped().items()}
+    for document in documents.values():
+        for item in document.rows:
+            experiment, colon, quantity = (item.same_as or "").partition(": ")
+            if colon:
+                (first,) = [r for r in documents[experiment].rows if r.quantity == quantity]
+                assert first.counts_as in ("gated", "shown", "input"), item
+                assert as_intervals(first.published) == as_intervals(item.published), item
 
 
 def test_an_interval_the_wrong_way_round_is_refused(tmp_path):
@@ -122,12 +215,12 @@ def test_intervals_are_compared_end_by_end(toys, tmp_path):
     (interval,) = limit(Workspace.read(toys[0]), "millicharge_ee").intervals
     low, high = interval
     compute = {"kind": "limit", "coupling": "millicharge_ee", "take": "interval"}
-    moved = [low, 0.8 * high]
-    found = one(tmp_path, compute=compute, published=moved, unit="e", tolerance={"relative": 0.26})
+    moved = [low, 0.85 * high]
+    found = one(tmp_path, compute=compute, published=moved, unit="e", tolerance={"relative": 0.18})
     assert found.ours == interval
     assert found.verdict == "agrees"
-    assert found.deviation == pytest.approx(0.25)
-    for relative, verdict in ((0.24, "broken"), ([0.1, 0.26], "agrees"), ([0.26, 0.1], "broken")):
+    assert found.deviation == pytest.approx(1 / 0.85 - 1)
+    for relative, verdict in ((0.17, "broken"), ([0.1, 0.18], "agrees"), ([0.18, 0.1], "broken")):
         row = one(tmp_path, compute=compute, published=moved, unit="e", tolerance={"relative": relative})
         assert row.verdict == verdict
     several = one(tmp_path, compute=compute | {"take": "intervals"}, published=[moved, [1.0, 2.0]], unit="e")
@@ -194,7 +287,7 @@ def test_a_joint_fit_can_be_compared(toys, tmp_path):
 
 
 def test_report_and_json_show_every_row(toys, tmp_path):
-    rows = [row(toys[0]), row(toys[0], quantity="a | b", published=100.0, gated=False, note="other cuts")]
+    rows = [row(toys[0]), row(toys[0], quantity="a | b", published=140.0, gated=False, note="other cuts")]
     found = validate.report([written(tmp_path, *rows)])
     text = validate.markdown(found)
     table = [line for line in text.splitlines() if line.startswith("| ")]
@@ -306,7 +399,7 @@ def test_the_standard_model_is_fitted_to_models_with_data_only():
     assert (found.ndof, found.error, found.remark) == (29, None, "")
     best = fit(engine.workspace(("pandax4t_run1",)))
     assert (found.q_min, found.ndof) == (pytest.approx(best.q_min, abs=1e-6), best.ndof)
-    assert str(found).startswith("goodness of fit of the standard model, pandax4t_run1: 2 NLL = 29.7 for 29 degrees")
+    assert str(found).startswith("goodness of fit of the standard model, pandax4t_run1: 2 NLL = 29.6 for 29 degrees")
     sparse = standard_fit("lz_sr1", engine)
     assert sparse is not None
     assert sparse.error is not None
@@ -344,6 +437,7 @@ def test_shipped_published_numbers_hold():
         f"{item.experiment}, {item.quantity}: {item.reason}" for item in found if item.verdict in ("broken", "failed")
     ] == []
     assert {item.experiment for item in (*found, *report.beside)} == set(validate.shipped())
+    assert [f"{item.experiment}, {item.quantity}" for item in found if item.open == "no cause is named"] == []
     assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).kind == "data"}
     for answer in report.beside:
         assert not any(isinstance(answer.ours[name], str) for name in answer.workspaces), answer

@@ -30,6 +30,7 @@ Group = Literal[
     "flux",
     "channels",
     "systematic",
+    "efficiency",
 ]
 
 

@@ -157,9 +157,12 @@ def of_the_same_data() -> dict[tuple[str, str], Theirs]:
     found: dict[tuple[str, str], tuple[bool, Theirs]] = {}
     for path in shipped().values():
         for row in read(path).rows:
-            if isinstance(row.compute, LimitOf) and row.compute.take != "best_fit" and isinstance(row.workspace, str):
+            whole = isinstance(row.compute, LimitOf) and row.compute.take not in ("best_fit", "upper_end")
+            if isinstance(row.compute, LimitOf) and whole and isinstance(row.workspace, str):
                 name, colon, _ = row.workspace.partition(":")
-                spans = tuple((-high if low == high else low, high) for low, high in as_intervals(row.published))
+                times = row.compute.times  # the published number may be in another convention than ours
+                ends = ((low / times, high / times) for low, high in as_intervals(row.published))
+                spans = tuple((-high if low == high else low, high) for low, high in ends)
                 recalled = "published number from memory" if row.status == "memory" else None
                 parts = (recalled, row.varied, row.open, row.note, row.conditional)
                 note = "; ".join(part.rstrip(".") for part in parts if part)

@@ -335,7 +335,8 @@ experiment: toy
 title: A toy
 rows:
   - {quantity: background, workspace: %s, compute: {kind: expected, process: background}, published: 100.0,
-     unit: counts, source: made up for this test, status: read, tolerance: {relative: 0.01}, gated: %s}
+     unit: counts, source: made up for this test, status: read, tolerance: {relative: 0.01},
+     tolerance_from: digits, gated: %s}
 """
     path, report = tmp_path / "toy.yaml", tmp_path / "report.md"
     path.write_text(text % (toys[0], "true"))

@@ -70,6 +70,25 @@ def test_own_counts_spread_over_f90_as_the_release_does_at_each_energy() -> None
         np.testing.assert_allclose(ours / ours.sum(), table[energy].sum(axis=1) / table[energy].sum(), rtol=1e-9)
 
 
+def test_the_released_template_has_one_time_shape_at_all_energies() -> None:
+    table = released("cevns").reshape(SHAPE).sum(axis=1)
+    product = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    np.testing.assert_allclose(table, product, rtol=1e-5, atol=1e-6)
+    own = template("coherent_lar:own_spectrum").evaluate(STANDARD).reshape(SHAPE).sum(axis=1)[:4]
+    late = own[:, 4:].sum(axis=1) / own.sum(axis=1)
+    assert late[2] > 1.1 * late[0]  # bins above 14 keVee hold delayed neutrinos alone
+
+
+def test_what_the_efficiency_is_a_function_of_does_not_explain_the_difference_to_the_release() -> None:
+    table = released("cevns").reshape(SHAPE).sum(axis=(1, 2))[:4]
+    before, after = (
+        template(f"coherent_lar:own_spectrum,{option}").evaluate(STANDARD).reshape(SHAPE).sum(axis=(1, 2))[:4]
+        for option in ("before_smearing", "after_smearing")
+    )
+    np.testing.assert_allclose(before / table, [1.00, 0.89, 0.84, 0.88], atol=0.006)
+    np.testing.assert_allclose(after / before, [0.98, 1.01, 1.00, 1.00], atol=0.006)
+
+
 def test_shares_need_a_table_for_an_axis_that_nothing_predicts() -> None:
     document = model("coherent_lar:own_spectrum").document
     signal = document.signals["cevns"].model_copy(update={"released": None})
