@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.model.accuracy import largest_deviations
-from nuemstat.model.dependence import Reach, changed_processes, norm_reach, varied_reach
+from nuemstat.model.dependence import MovesNothing, Reach, changed_processes, norm_reach, varied_reach
 from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_quantity
 from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
@@ -126,13 +126,22 @@ class _Compilation:
     def norms(self) -> dict[str, Reach]:
         """Norms by the name of their row."""
         rows = {n: row for n, row in self.model.document.nuisances.items() if row.norm is not None}
-        return {name: self._seen(name, norm_reach(self.model.document, name, row)) for name, row in rows.items()}
-
-    def _seen(self, name: str, reach: Reach) -> Reach:
         counted = {key[1] for key, poly in self.templates.items() if any(np.any(c) for c in poly.terms.values())}
-        if not counted & reach.moves:
-            raise ModelError(f"nuisances.{name}: {', '.join(sorted(reach.moves))} have no counts; it moves nothing")
-        return reach
+        found: dict[str, Reach] = {}
+        for name, row in rows.items():
+            reach = norm_reach(self.model.document, name, row)
+            if counted & reach.moves:
+                found[name] = reach
+            elif not self._is_varied:
+                raise MovesNothing(
+                    f"nuisances.{name}: {', '.join(sorted(reach.moves))} have no counts; it moves nothing"
+                )
+        return found
+
+    @property
+    def _is_varied(self) -> bool:
+        """Whether an option was chosen that is not the first of its group: it may have taken away what a row moves."""
+        return any(option != self.model.groups[group][0] for group, option in self.model.variants.items())
 
     @cached_property
     def templates(self) -> Templates:
@@ -144,8 +153,18 @@ class _Compilation:
         for name, row in self.model.document.nuisances.items():
             if row.norm is None:
                 self.progress(f"{self.model.name}: {name}")
-                found.append(compute_morph(self.version, name, self._scoped(name, row), row, self.shapes))
+                try:
+                    found.append(compute_morph(self.version, name, self._scoped(name, row), row, self.shapes))
+                except MovesNothing:
+                    if not self._is_varied:
+                        raise
         return tuple(found)
+
+    @cached_property
+    def nuisances(self) -> dict[str, NuisanceField]:
+        """The rows that move something."""
+        moving = {*self.norms, *(morph.name for morph in self.morphs)}
+        return {name: row for name, row in self.model.document.nuisances.items() if name in moving}
 
     @cached_property
     def sensitive(self) -> tuple[str, ...]:
@@ -222,7 +241,7 @@ class _Compilation:
         for name, free in self.model.document.free.items():
             if free.norm and process in (free.processes or ()):
                 yield NormFactor(parameter=self._local(name))
-        for name, row in self.model.document.nuisances.items():
+        for name, row in self.nuisances.items():
             if row.norm is not None and process in self.norms[name].moves:
                 yield Norm(
                     parameter=self._scoped(name, row), interpolation=row.norm, size=self._relative_width(name, row)
@@ -259,7 +278,7 @@ class _Compilation:
             )
 
     def _constrained(self) -> Iterable[ConstrainedParameter]:
-        for name, row in self.model.document.nuisances.items():
+        for name, row in self.nuisances.items():
             centre, unit = split_quantity(row.centre, f"nuisances.{name}.centre")
             sigma, sigma_unit = split_quantity(row.sigma, f"nuisances.{name}.sigma")
             if unit != sigma_unit:
@@ -279,7 +298,7 @@ class _Compilation:
 
     def _mixed(self) -> Iterable[DerivedParameter]:
         """sqrt(rho) shared + sqrt(1 - rho) local, of unit width like both."""
-        for name, row in self.model.document.nuisances.items():
+        for name, row in self.nuisances.items():
             if row.scope == "global" and row.correlation is not None:
                 weights = rounded([sqrt(row.correlation), sqrt(1 - row.correlation)])
                 terms = dict(zip(self._independent(name, row), weights, strict=True))
@@ -316,7 +335,7 @@ class _Compilation:
             notes=notes,
             left_out=tuple(
                 LeftOut(nuisance=self._scoped(name, row), process=process, reason=reason)
-                for name, row in document.nuisances.items()
+                for name, row in self.nuisances.items()
                 for process, reason in reaches[name].left_out.items()
             ),
         )

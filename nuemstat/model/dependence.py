@@ -19,6 +19,10 @@ _UNCHANGED = 1e-10
 """Of the largest bin of a term: smaller changes are rounding."""
 
 
+class MovesNothing(ModelError):
+    """A parameter that changes no count: a mistake in a model, and nothing odd where a variant took away its object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What a parameter moves, and what depends on the same cause and is left out, with the reason."""
@@ -65,11 +69,12 @@ def varied_reach(
 
     Raises
     ------
-    ModelError : it changes nothing; `only` names a process that does not depend on it; the same part of another
+    MovesNothing : it changes no count;
+    ModelError : `only` names a process that does not depend on it; the same part of another
     response stands there in the same words and stays behind, without a reason.
     """
     if not changed:
-        raise ModelError(
+        raise MovesNothing(
             f"{where}: {', '.join(paths)} changes no count; a number that some process depends on is allowed"
         )
     behind = _equal_parts(document, paths)

@@ -210,3 +210,10 @@ def test_reasons_stand_in_the_explanation(edited: Edit) -> None:
     assert {entry.reason for entry in found["lz_sr1__efficiency_edge"].left_out} == {"a test"}
     text = str(explain(workspace))
     assert "lz_sr1__plateau: beta left out because counts are given after the selection" in text
+
+
+def test_a_row_that_a_variant_leaves_nothing_to_falls_away() -> None:
+    # Spectra below 2 MeV give electron recoils above threshold, and no nuclear ones.
+    assert "reactor_low_energy" in compiled("conus_plus").model_dump_json()
+    alone = compile_model(load_model("conus_plus:cevns_only"))
+    assert "reactor_low_energy" not in {p.name for p in alone.parameters}
