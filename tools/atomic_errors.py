@@ -8,8 +8,8 @@ benroberts999/AtomicIonisation (commit b448a86, MIT licence) in FOLDER. nuemstat
 """
 
 import sys
-from itertools import pairwise
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np

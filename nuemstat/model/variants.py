@@ -76,9 +76,9 @@ def _without_idle_mass(model: dict[str, Any], raw: Mapping[str, Any]) -> dict[st
     signals = dict(model.get("signals") or {})
     for name, signal in signals.items():
         stated = (raw.get("signals") or {}).get(name) or {}
-        if isinstance(signal, dict) and "neutrino_mass" in signal and "neutrino_mass" not in stated:
-            if signal.get("approximation") not in EQUIVALENT_PHOTONS:
-                signals[name] = {key: value for key, value in signal.items() if key != "neutrino_mass"}
+        idle = isinstance(signal, dict) and signal.get("approximation") not in EQUIVALENT_PHOTONS
+        if idle and "neutrino_mass" not in stated:
+            signals[name] = {key: value for key, value in signal.items() if key != "neutrino_mass"}
     return {**model, "signals": signals} if signals else model
 
 
