@@ -251,10 +251,9 @@ class ModelDocument(Strict):
             for kind in ("photoabsorption", "equivalent_photons"):
                 for element in getattr(signal, kind).pulled:
                     if element not in self.target.formula:
+                        found = f"signals.{name}.{kind}.{element}: found {getattr(signal, kind).of(element):g}"
                         known = ", ".join(self.target.formula)
-                        raise ValueError(
-                            f"signals.{name}.{kind}.{element}: a pull of {element}; the target has {known}"
-                        )
+                        raise ValueError(f"{found}; the target has {known}, pulls of these are allowed")
         return self
 
     @model_validator(mode="after")
