@@ -2,17 +2,19 @@
 
 import hashlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from nuemstat import units
 from nuemstat.errors import ModelError
+from nuemstat.model.fields import Status
 from nuemstat.resources import data_file
 from nuemstat.tables import read_table
 
 GOOD = "# title: two points\n# source: a test\nenergy [keV], rate [1/keV], label\n1.5, 2e3, x\n3, 4, y\n"
-STATUS = {"read", "release", "cross-checked", "digitised", "computed", "memory"}
+STATUS = set(get_args(Status))
 SHIPPED = sorted(data_file("").rglob("*.csv"))
 
 

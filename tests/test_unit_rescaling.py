@@ -69,7 +69,7 @@ for element in ("Ge", "Cs", "Ar", "Xe"):
         keep(f"cevns {element} {form_factor}", element, rate)
     for approximation in electron.APPROXIMATIONS:
         rate = electron.rate(recoil, flux, flavour="mu", antineutrino=False, atom=atom(element), scheme=scheme(),
-                             approximation=approximation)
+                             approximation=approximation, neutrino_mass=0.45 * units.eV)
         keep(f"electron {element} {approximation}", element, rate)
 """,
     "models": """

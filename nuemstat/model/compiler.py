@@ -326,6 +326,9 @@ class _Compilation:
         for process, signal in document.signals.items():
             if signal.approximation is not None:
                 schemes[process] = signal.approximation
+        masses = [str(signal.neutrino_mass.value) for signal in document.signals.values() if signal.has_photons]
+        if masses:
+            schemes["neutrino_mass"] = ", ".join(dict.fromkeys(masses))
         return Provenance(
             model=document.name,
             variants=dict(self.model.variants),

@@ -7,13 +7,15 @@ from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
 from nuemstat.errors import UnitError, suggestion
-from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveNumber
+from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveEnergy, PositiveNumber
 from nuemstat.model.schema_background import Background
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.schema_observed import Errors, Observed
+from nuemstat.model.schema_photons import NEUTRINO_MASS, ElementPulls
 from nuemstat.model.schema_released import Released
 from nuemstat.model.schema_response import Response
 from nuemstat.model.schema_source import Reactor, Source, Timing
+from nuemstat.physics.electron import EQUIVALENT_PHOTONS
 from nuemstat.polynomial import FloatArray
 from nuemstat.strict import Name, Strict
 
@@ -71,7 +73,9 @@ class Signal(Strict):
     standard_model_counts : what all of its channels together expect without new physics; the signal is scaled to it
     as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
     ratio to the Standard Model.
-    photoabsorption : pull of the tabulated error of photoabsorption (approximations best and epa), in sigma.
+    Of equivalent photons (approximations best and epa), and refused without them:
+    neutrino_mass : in their logarithm; photoabsorption : pulls of the tabulated error of photoabsorption;
+    equivalent_photons : pulls of their own error, the longitudinal field that they leave out. Both by element.
     """
 
     interaction: Literal["cevns", "electron"]
@@ -79,7 +83,9 @@ class Signal(Strict):
     response: str | dict[Name, str]
     channels: tuple[str, ...]
     standard_model_counts: PositiveNumber | None = None
-    photoabsorption: float = 0.0
+    neutrino_mass: PositiveEnergy = NEUTRINO_MASS
+    photoabsorption: ElementPulls = ElementPulls()
+    equivalent_photons: ElementPulls = ElementPulls()
     released: Released | None = None
 
     def response_in(self, channel: str) -> str:
@@ -97,9 +103,25 @@ class Signal(Strict):
     def _approximation_of_electrons(self) -> "Signal":
         if (self.interaction == "electron") != (self.approximation is not None):
             raise ValueError("approximation is required for interaction 'electron' and not allowed for 'cevns'")
-        if self.photoabsorption and self.interaction != "electron":
-            raise ValueError(f"photoabsorption: found {self.photoabsorption:g}; 0 is allowed for 'cevns'")
         return self
+
+    @model_validator(mode="after")
+    def _photons_where_they_are(self) -> "Signal":
+        if self.has_photons:
+            return self
+        who = f"approximation {self.approximation!r}" if self.approximation else f"interaction {self.interaction!r}"
+        none = f"is allowed: {who} has no equivalent photons"
+        for name in ("photoabsorption", "equivalent_photons"):
+            for element in getattr(self, name).pulled:
+                raise ValueError(f"{name}.{element}: found {getattr(self, name).of(element):g}; 0 {none}")
+        if "neutrino_mass" in self.model_fields_set:
+            raise ValueError(f"neutrino_mass: found {self.neutrino_mass.value}; none {none}")
+        return self
+
+    @property
+    def has_photons(self) -> bool:
+        """Whether charges ionise by equivalent photons."""
+        return self.approximation in EQUIVALENT_PHOTONS
 
 
 class Range(Strict):
@@ -221,6 +243,17 @@ class ModelDocument(Strict):
             if found not in known:
                 hint = suggestion(found, sorted(known))
                 raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _pulls_of_elements(self) -> "ModelDocument":
+        for name, signal in self.signals.items():
+            for kind in ("photoabsorption", "equivalent_photons"):
+                for element in getattr(signal, kind).pulled:
+                    if element not in self.target.formula:
+                        found = f"signals.{name}.{kind}.{element}: found {getattr(signal, kind).of(element):g}"
+                        known = ", ".join(self.target.formula)
+                        raise ValueError(f"{found}; the target has {known}, pulls of these are allowed")
         return self
 
     @model_validator(mode="after")

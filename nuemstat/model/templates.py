@@ -176,8 +176,8 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
 
 
 def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
-    scattering = (signal.interaction, signal.approximation, signal.photoabsorption)
-    return (document.source, document.target, document.conventions, *scattering)
+    photons = (signal.neutrino_mass, signal.photoabsorption, signal.equivalent_photons)
+    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation, *photons)
 
 
 def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
@@ -286,9 +286,17 @@ def _rate_function(
     }
     formula = document.target.formula
     if signal.interaction == "electron":
-        common |= {"approximation": signal.approximation or "best", "photoabsorption_pull": signal.photoabsorption}
+        common |= {"approximation": signal.approximation or "best", "neutrino_mass": signal.neutrino_mass.number}
         return lambda recoil: _sum(
-            number * electron.rate(recoil, component.flux, atom=atom(element), **common)
+            number
+            * electron.rate(
+                recoil,
+                component.flux,
+                atom=atom(element),
+                photoabsorption_pull=signal.photoabsorption.of(element),
+                equivalent_photons_pull=signal.equivalent_photons.of(element),
+                **common,
+            )
             for element, number in formula.items()
         )
     shift = document.conventions.neutron_radius_shift.number

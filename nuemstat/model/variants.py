@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nuemstat.errors import ModelError, suggestion
+from nuemstat.physics.electron import EQUIVALENT_PHOTONS
 
 
 def groups(raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -67,7 +68,18 @@ def apply(raw: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     model["nuisances"] = rows
     free = {name: _without(row, gone) for name, row in (model.get("free") or {}).items()}
     model["free"] = {name: row for name, row in free.items() if row is not None}
-    return model
+    return _without_idle_mass(model, raw)
+
+
+def _without_idle_mass(model: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what an overlay says of the logarithm of equivalent photons where another took the photons away."""
+    signals = dict(model.get("signals") or {})
+    for name, signal in signals.items():
+        stated = (raw.get("signals") or {}).get(name) or {}
+        idle = isinstance(signal, dict) and signal.get("approximation") not in EQUIVALENT_PHOTONS
+        if idle and "neutrino_mass" not in stated:
+            signals[name] = {key: value for key, value in signal.items() if key != "neutrino_mass"}
+    return {**model, "signals": signals} if signals else model
 
 
 def _sections(raw: Mapping[str, Any]) -> set[tuple[str, str]]:

@@ -35,6 +35,7 @@ class Atom:
     thresholds : ascending energy transfers [energy] from which on `electrons` electrons can be freed;
     photo_energy, photo_cross_section : photoabsorption cross section per atom [area];
     photo_error_energy, photo_error : its relative error [1], one pull for all energies;
+    longitudinal_energy, longitudinal_ratio : what equivalent photons leave out, see `longitudinal`;
     rrpa : many-body correction of the weak rate, where one is tabulated.
     """
 
@@ -47,6 +48,8 @@ class Atom:
     rrpa: Ratio | None = None
     photo_error_energy: FloatArray = field(default_factory=_none)
     photo_error: FloatArray = field(default_factory=_none)
+    longitudinal_energy: FloatArray = field(default_factory=_none)
+    longitudinal_ratio: FloatArray = field(default_factory=_none)
 
     def z_eff(self, recoil: npt.ArrayLike) -> FloatArray:
         """Number of electrons that a recoil [energy] can free, a step at and above each threshold; 0 below all.
@@ -90,6 +93,23 @@ class Atom:
             raise ModelError(f"atom {self.element}: no error of the photoabsorption is tabulated; pull 0 is allowed")
         return pull * np.log1p(np.interp(log_energy, np.log(self.photo_error_energy), self.photo_error))
 
+    def longitudinal(self, energy: npt.ArrayLike) -> FloatArray:
+        """Ionisation by the longitudinal field of a charge, in units of 2 alpha/pi sigma_gamma/T [1].
+
+        Equivalent photons are the transverse field and have the logarithm ln(E/m) in its place, so that this over
+        the logarithm is their relative difference from an atomic calculation of the whole: Hartree-Fock electrons
+        (Caddell, Flambaum and Roberts, arXiv:2305.05125) for Xe, I and Ar from 0.3 to 10 keV, elsewhere and for
+        other elements the largest value of Xe and I. Linear in the logarithm of the energy, constant outside.
+
+        Raises
+        ------
+        ModelError : an element that the table does not have.
+        """
+        if not self.longitudinal_energy.size:
+            raise ModelError(f"atom {self.element}: no error of equivalent photons is tabulated; pull 0 is allowed")
+        at = np.log(np.asarray(energy, dtype=float))
+        return np.asarray(np.interp(at, np.log(self.longitudinal_energy), self.longitudinal_ratio))
+
     def rrpa_ratio(self, flavour: str, recoil: npt.ArrayLike) -> FloatArray:
         """Stepped free-electron over RRPA weak rate: divide the former by it; 1 where nothing is tabulated.
 
@@ -114,6 +134,13 @@ def _charges() -> dict[str, int]:
     return {element: int(z) for element, z in zip(table.words("element"), table.numbers("Z"), strict=True)}
 
 
+def _rows_of(element: str, name: str, column: str) -> tuple[FloatArray, FloatArray]:
+    """Energies [energy] and numbers of one element in a table that holds several."""
+    table = read_table(data_file(f"atomic/{name}.csv"))
+    listed = np.array([word == element for word in table.words("element")])
+    return table.numbers("energy", units.ENERGY)[listed], table.numbers(column)[listed]
+
+
 @cache
 def atom(element: str) -> Atom:
     """The atom of an element with all that is tabulated for it.
@@ -129,8 +156,8 @@ def atom(element: str) -> Atom:
     thresholds = steps.numbers("threshold", units.ENERGY)[chosen][::-1]
     photo = _optional(data_file(f"atomic/photoabsorption_{element.lower()}.csv"))
     rrpa = _optional(data_file(f"atomic/rrpa_weak_{element.lower()}.csv"))
-    errors = read_table(data_file("atomic/photoabsorption_error.csv"))
-    listed = np.array([word == element for word in errors.words("element")])
+    error_energy, error = _rows_of(element, "photoabsorption_error", "relative_error")
+    longitudinal_energy, longitudinal = _rows_of(element, "longitudinal", "longitudinal")
     return Atom(
         element,
         charge,
@@ -141,6 +168,8 @@ def atom(element: str) -> Atom:
         Ratio(rrpa.numbers("energy", units.ENERGY), rrpa.numbers("ratio_e"), rrpa.numbers("ratio_mutau"))
         if rrpa
         else None,
-        errors.numbers("energy", units.ENERGY)[listed],
-        errors.numbers("relative_error")[listed],
+        error_energy,
+        error,
+        longitudinal_energy,
+        longitudinal,
     )

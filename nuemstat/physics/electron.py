@@ -28,6 +28,8 @@ from nuemstat.vocabulary import COUPLINGS, FLAVOURS, coupling_name
 
 Approximation = Literal["free", "fea", "epa", "best"]
 APPROXIMATIONS: tuple[Approximation, ...] = ("free", "fea", "epa", "best")
+EQUIVALENT_PHOTONS: tuple[Approximation, ...] = ("epa", "best")
+"""Those in which charges ionise by equivalent photons."""
 
 
 def rate(
@@ -39,8 +41,9 @@ def rate(
     atom: Atom,
     scheme: CouplingScheme,
     approximation: Approximation,
-    neutrino_mass: float = 1 * units.eV,
+    neutrino_mass: float | None = None,
     photoabsorption_pull: float = 0.0,
+    equivalent_photons_pull: float = 0.0,
 ) -> CouplingPolynomial:
     """Scatterings per atom and recoil energy, as a polynomial in the couplings in workspace units.
 
@@ -52,12 +55,14 @@ def rate(
     ``epa`` as fea, and charges by equivalent photons (for a neutrino mass [energy]): no interference of charges
     with the weak amplitude or the radii, so these monomials are absent;
     ``best`` as epa, and the weak and radius terms with the many-body (RRPA) correction where it is tabulated.
-    photoabsorption_pull : of the error of the equivalent photons' cross section [sigma].
+    neutrino_mass : where the logarithm of the equivalent photons is cut off [energy], required with them;
+    photoabsorption_pull : of the error of the equivalent photons' cross section [sigma];
+    equivalent_photons_pull : of their difference from an atomic calculation [sigma], which +1 gives.
 
     Raises
     ------
     ModelError : a recoil that is not above 0, an unknown approximation, a coupling that the scheme or a table
-    that the atom does not have, a pull where nothing depends on it.
+    that the atom does not have, a pull where nothing depends on it, equivalent photons without a neutrino mass.
     """
     if approximation not in APPROXIMATIONS:
         allowed = ", ".join(APPROXIMATIONS)
@@ -65,17 +70,20 @@ def rate(
     T = np.asarray(recoil, dtype=float)
     moments = flux.moments(minimum_energy(T, units.ELECTRON_MASS))
     electrons = np.full(T.shape, float(atom.Z)) if approximation == "free" else atom.z_eff(T)
-    equivalent_photons = approximation in ("epa", "best")
-    if photoabsorption_pull and not equivalent_photons:
-        raise ModelError(f"electron scattering: approximation {approximation!r} has no photoabsorption to be pulled")
+    equivalent_photons = approximation in EQUIVALENT_PHOTONS
+    if (photoabsorption_pull or equivalent_photons_pull) and not equivalent_photons:
+        raise ModelError(f"electron scattering: approximation {approximation!r} has no equivalent photons to be pulled")
 
     charge = None if equivalent_photons else -CHARGE_AMPLITUDE / (2 * units.ELECTRON_MASS * T)
     total = _weak(T, moments, flavour, scheme.axial(flavour, antineutrino=antineutrino), scheme, charge) * electrons
     if approximation == "best":
         total = total * (1 / atom.rrpa_ratio(flavour, T))
     if equivalent_photons:
+        if neutrino_mass is None:
+            raise ModelError(f"electron scattering: approximation {approximation!r} needs a neutrino mass")
+        rate_of_charges = _photons(T, flux, neutrino_mass, atom, equivalent_photons_pull)
         absorbed = atom.photoabsorption(T, pull=photoabsorption_pull)
-        total = total + _photons(T, flux, flavour, absorbed, neutrino_mass)
+        total = total + _charges(flavour, rate_of_charges * absorbed)
     magnetic = MAGNETIC_AREA * (moments.m0 / T - moments.m1) * electrons
     return total + CouplingPolynomial({((coupling_name("magnetic_moment", flavour, flavour), 2),): magnetic})
 
@@ -113,12 +121,21 @@ def _transition(flavour: str, other: str, charge: FloatArray | None, weight: Flo
     return CouplingPolynomial({((coupling_name("charge_radius", flavour, other), 2),): RADIUS_AMPLITUDE**2 * weight})
 
 
-def _photons(T: FloatArray, flux: Flux, flavour: str, absorbed: FloatArray, neutrino_mass: float) -> CouplingPolynomial:
-    """Ionisation by charges as absorption of equivalent photons of energy T, for neutrinos above T.
+def _photons(T: FloatArray, flux: Flux, neutrino_mass: float, atom: Atom, pull: float) -> FloatArray:
+    """Equivalent photons of energy T around charges of 1 e above T, per photon energy: 2 alpha/pi ln(E/m_nu)/T.
 
-    dsigma/dT = 2 alpha/pi sigma_gamma(T)/T ln(E/m_nu) x^2: Chen et al. PRD 90 (2014) 011301, arXiv:2207.05036.
+    Chen et al. PRD 90 (2014) 011301, arXiv:2207.05036. The longitudinal field that they leave out is added as a
+    factor of (1 + difference)^pull, which is exact at +1 and never turns the rate negative.
     """
-    scale = COUPLINGS["millicharge_ee"].scale
-    logarithm = flux.moments(T).logarithm(neutrino_mass)
-    values = 2 * units.ALPHA / pi * scale**2 * absorbed / T * logarithm
-    return CouplingPolynomial({((coupling_name("millicharge", flavour, other), 2),): values for other in FLAVOURS})
+    moments = flux.moments(T)
+    logarithm = moments.logarithm(neutrino_mass)
+    if pull:
+        left_out = np.divide(moments.m0, logarithm, out=np.zeros_like(logarithm), where=logarithm > 0)
+        logarithm = logarithm * (1 + atom.longitudinal(T) * left_out) ** pull
+    return 2 * units.ALPHA / pi * logarithm / T
+
+
+def _charges(flavour: str, values: FloatArray) -> CouplingPolynomial:
+    """What ionises in proportion to the square of a charge [area / energy per e^2], by the flavour that comes out."""
+    squared = COUPLINGS["millicharge_ee"].scale ** 2 * values
+    return CouplingPolynomial({((coupling_name("millicharge", flavour, other), 2),): squared for other in FLAVOURS})

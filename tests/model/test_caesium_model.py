@@ -65,6 +65,10 @@ def test_the_default_form_has_every_systematic() -> None:
             "neutron_radius": 0.25,
             "brn_norm": 0.25,
             "nin_norm": 2 / 5.6,
+            "cs_photoabsorption": 1.0,
+            "cs_equivalent_photons": 1.0,
+            "i_photoabsorption": 1.0,
+            "i_equivalent_photons": 1.0,
         }
     )
     assert free(spec) == {"ss_rate", "onset"}
@@ -72,7 +76,8 @@ def test_the_default_form_has_every_systematic() -> None:
     assert free("coherent_csi:free") == free(spec) | {"cevns_norm"}
     moved = {m.parameter for s in workspace(spec).channels[0].samples for m in s.modifiers if m.type == "shape"}
     assert {name.removeprefix("coherent_csi__") for name in moved} == {
-        "quenching_pc0", "quenching_pc1", "energy_efficiency", "neutron_radius"
+        "quenching_pc0", "quenching_pc1", "energy_efficiency", "neutron_radius",
+        "cs_photoabsorption", "cs_equivalent_photons", "i_photoabsorption", "i_equivalent_photons",
     }  # fmt: skip
 
 

@@ -78,7 +78,9 @@ def direct_cevns(values: Values) -> Callable[..., CouplingPolynomial]:
 
 
 def direct_electron(values: Values) -> Callable[..., CouplingPolynomial]:
-    def rate(recoil, flux, *, flavour, antineutrino, atom, scheme, approximation, **_) -> CouplingPolynomial:
+    def rate(
+        recoil, flux, *, flavour, antineutrino, atom, scheme, approximation, neutrino_mass, **_
+    ) -> CouplingPolynomial:
         mass = units.ELECTRON_MASS
         moments = flux.moments(minimum_energy(recoil, mass))
         photons = approximation != "fea"
@@ -99,7 +101,7 @@ def direct_electron(values: Values) -> Callable[..., CouplingPolynomial]:
         if photons:
             names = {coupling_name("millicharge", flavour, other) for other in FLAVOURS}
             squares = sum((values.get(name, 0.0) * COUPLINGS[name].scale) ** 2 for name in names)
-            logarithm = flux.moments(recoil).logarithm(1 * units.eV)
+            logarithm = flux.moments(recoil).logarithm(neutrino_mass)
             total = total + 2 * units.ALPHA / pi * atom.photoabsorption(recoil) / recoil * logarithm * squares
         return CouplingPolynomial.constant(total + atom.z_eff(recoil) * magnetic(values, flavour, moments, recoil))
 

@@ -173,6 +173,7 @@ def test_all_reactor_data_share_their_flux_nuisances() -> None:
         "reactor_capture",
         "reactor_fission_energy",
         "ge_photoabsorption",
+        "ge_equivalent_photons",
     }
     assert shared["huber_norm"] == ("rovno", "krasnoyarsk", "munu", "texono_csi", "dresden2", "conus_plus")
     joint = combine(members)

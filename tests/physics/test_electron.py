@@ -23,9 +23,10 @@ M_E = codata.physical_constants["electron mass energy equivalent in MeV"][0]
 
 SCHEME = couplings.scheme("set_A")
 XENON = atom("Xe")
+MASS = 1 * units.eV
 
 
-def polynomial(T, E, *, flavour="e", antineutrino=False, target=XENON, scheme=SCHEME, approximation="fea"):
+def polynomial(T, E, *, flavour="e", antineutrino=False, target=XENON, scheme=SCHEME, approximation="fea", **pulls):
     return electron.rate(
         np.atleast_1d(T),
         Flux.line(E),
@@ -34,6 +35,8 @@ def polynomial(T, E, *, flavour="e", antineutrino=False, target=XENON, scheme=SC
         atom=target,
         scheme=scheme,
         approximation=approximation,
+        neutrino_mass=MASS,
+        **pulls,
     )
 
 
@@ -162,7 +165,7 @@ def test_equivalent_photons_reach_to_the_neutrino_energy() -> None:
         atom=XENON,
         scheme=SCHEME,
         approximation="epa",
-        neutrino_mass=0.1 * units.eV,
+        neutrino_mass=0.1 * MASS,
     )
     ratio = lighter.terms[(("millicharge_ee", 2),)][0] / terms[(("millicharge_ee", 2),)][0]
     assert ratio == pytest.approx(log(E / 1e-7) / log(E / 1e-6))
@@ -178,19 +181,79 @@ def test_equivalent_photons_exceed_free_electrons_in_germanium() -> None:
     assert 2 < np.sqrt(np.mean(epa / fea)) < 5
 
 
-def test_a_pull_of_photoabsorption_moves_charges_only() -> None:
-    T, flux = np.array([2e-4, 5e-4]), Flux.line(4.0)
-    common = {"flavour": "e", "antineutrino": True, "atom": atom("Ge"), "scheme": SCHEME}
-    for approximation in ("epa", "best"):
-        nominal, pulled = (
-            electron.rate(T, flux, approximation=approximation, photoabsorption_pull=pull, **common).terms
-            for pull in (0.0, -1.0)
-        )
-        for term in nominal:
-            factor = 1.2 if any(name.startswith("millicharge") for name, _ in term) else 1.0
-            np.testing.assert_allclose(pulled[term] * factor, nominal[term], rtol=1e-12)
-    with pytest.raises(ModelError, match="'fea' has no photoabsorption"):
-        electron.rate(T, flux, approximation="fea", photoabsorption_pull=1.0, **common)
+def charged(term) -> bool:
+    return any(name.startswith("millicharge") for name, _ in term)
+
+
+@pytest.mark.parametrize("approximation", electron.EQUIVALENT_PHOTONS)
+def test_a_pull_of_photoabsorption_moves_charges_only(approximation: electron.Approximation) -> None:
+    T, germanium = np.array([2.45e-4, 3.87e-4]), atom("Ge")
+    nominal, pulled = (
+        polynomial(T, 4.0, target=germanium, approximation=approximation, photoabsorption_pull=pull).terms
+        for pull in (0.0, -1.0)
+    )
+    for term in nominal:
+        factor = np.array([1.22, 1.23]) if charged(term) else 1.0
+        np.testing.assert_allclose(pulled[term] * factor, nominal[term], rtol=1e-9)
+
+
+@pytest.mark.parametrize("approximation", electron.EQUIVALENT_PHOTONS)
+def test_one_sigma_of_equivalent_photons_adds_the_longitudinal_field(approximation: electron.Approximation) -> None:
+    """At +1 ln(E/m) becomes ln(E/m) + L, at -1 the ratio is turned round; nothing else moves."""
+    T, E = np.array([1e-3, 3e-3, 2e-2]), 0.4
+    nominal, up, down = (
+        polynomial(T, E, approximation=approximation, equivalent_photons_pull=pull).terms for pull in (0.0, 1.0, -1.0)
+    )
+    logarithm = log(E / MASS)
+    factor = (logarithm + XENON.longitudinal(T)) / logarithm
+    for term in nominal:
+        expected = factor if charged(term) else 1.0
+        np.testing.assert_allclose(up[term], nominal[term] * expected, rtol=1e-12)
+        np.testing.assert_allclose(down[term] * expected, nominal[term], rtol=1e-12)
+
+
+def test_one_sigma_of_equivalent_photons_is_exact_for_a_spectrum() -> None:
+    """The longitudinal field does not know the neutrino energy: what it adds is in proportion to their number."""
+    flux = Flux(np.array([0.05, 0.2, 0.423]), np.array([0.1, 1.0, 0.0])) + Flux.line(0.862, 0.3)
+    T, term = np.array([2e-3]), (("millicharge_mumu", 2),)
+    common = {"flavour": "mu", "antineutrino": False, "atom": XENON, "scheme": SCHEME, "approximation": "epa"}
+    nominal, up = (
+        electron.rate(T, flux, neutrino_mass=MASS, equivalent_photons_pull=pull, **common).terms[term]
+        for pull in (0.0, 1.0)
+    )
+    number = 0.5 * 0.15 * 1.1 + 0.5 * 0.223 + 0.3
+    photons = 2 * ALPHA / pi * XENON.photoabsorption(T) / T * 1e-24
+    np.testing.assert_allclose(up - nominal, photons * XENON.longitudinal(T) * number, rtol=1e-7)
+
+
+def test_the_mass_of_the_neutrino_is_in_the_logarithm_alone() -> None:
+    T, E = 2e-3, 0.4
+    at = {mass: polynomial_with(T, E, mass) for mass in (0.45, 1.0)}
+    for term, values in at[1.0].items():
+        ratio = log(E / 0.45e-6) / log(E / 1e-6) if charged(term) else 1.0
+        np.testing.assert_allclose(at[0.45][term], values * ratio, rtol=1e-12)
+
+
+def polynomial_with(T, E, mass_in_ev):
+    return electron.rate(
+        np.array([T]),
+        Flux.line(E),
+        flavour="e",
+        antineutrino=False,
+        atom=XENON,
+        scheme=SCHEME,
+        approximation="best",
+        neutrino_mass=mass_in_ev * units.eV,
+    ).terms
+
+
+def test_pulls_without_equivalent_photons_and_photons_without_a_mass() -> None:
+    for name in ("photoabsorption_pull", "equivalent_photons_pull"):
+        with pytest.raises(ModelError, match="'fea' has no equivalent photons to be pulled"):
+            polynomial(1e-3, 0.4, approximation="fea", **{name: 1.0})
+    common = {"flavour": "e", "antineutrino": False, "atom": XENON, "scheme": SCHEME}
+    with pytest.raises(ModelError, match="'epa' needs a neutrino mass"):
+        electron.rate(np.array([1e-3]), Flux.line(0.4), approximation="epa", **common)
 
 
 def test_best_divides_weak_and_radius_terms_only() -> None:
@@ -225,6 +288,7 @@ def test_a_spectrum_is_the_integral_of_its_lines() -> None:
             atom=XENON,
             scheme=SCHEME,
             approximation=approximation,
+            neutrino_mass=MASS,
         )
         for term, values in rate:
             cut = T if approximation == "best" and term and term[0][0].startswith("millicharge") else 0.0
@@ -250,6 +314,7 @@ def test_rates_are_finite_and_even_terms_never_negative(element: str, approximat
         atom=atom(element),
         scheme=SCHEME,
         approximation=approximation,
+        neutrino_mass=MASS,
     )
     for term, values in rate:
         assert values.shape == recoil.shape
