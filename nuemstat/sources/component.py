@@ -9,6 +9,7 @@ from nuemstat.errors import ModelError
 from nuemstat.physics.flux import Flux
 
 Flavour = Literal["e", "mu", "tau"]
+Part = Literal["flux", "continued", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,10 @@ class FluxComponent:
     """Neutrinos of one kind at the detector.
 
     name : the branch or part of the source (``"pp"``, ``"prompt"``, ``"delayed"``, ``"reactor"``);
-    flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure.
+    flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure;
+    continued : the part of the flux above the last tabulated point of its spectrum, which rests on another spectrum;
+    beyond : what may lie above the end of the flux and is not in it; both in the unit of the flux, and empty where the
+    table reaches the physical end.
     """
 
     name: str
@@ -24,6 +28,13 @@ class FluxComponent:
     antineutrino: bool
     flux: Flux
     per_time: bool
+    continued: Flux = Flux()
+    beyond: Flux = Flux()
+
+    def part(self, name: Part) -> Flux:
+        """The flux itself, or one of the two parts that tell how far its spectrum is known."""
+        found: Flux = getattr(self, name)
+        return found
 
 
 class Source(Protocol):
