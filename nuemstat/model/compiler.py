@@ -18,7 +18,7 @@ from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.spectrum_ends import spectrum_ends
-from nuemstat.model.templates import Bench, Templates, signal_templates
+from nuemstat.model.templates import Bench, Templates
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
 from nuemstat.strict import one_line
@@ -93,7 +93,7 @@ class _Compilation:
                 Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
             ),
         )
-        spectrum = spectrum_ends(document, self.bench, signal_templates(document, self.bench))
+        spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
         warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)

@@ -7,6 +7,8 @@ import numpy as np
 
 from nuemstat import units
 from nuemstat.errors import ModelError
+from nuemstat.model.expansion import Version
+from nuemstat.model.scales import scaled
 from nuemstat.model.schema import ModelDocument
 from nuemstat.model.templates import Bench, Templates, flux_components, signal_templates
 from nuemstat.physics.couplings import default_value, scheme
@@ -20,25 +22,24 @@ NOTHING_KNOWN: Final = 0.5
 """Above this lost fraction the flux does not describe the signal, and the model is refused."""
 
 
-def spectrum_ends(document: ModelDocument, bench: Bench, templates: Templates) -> tuple[SpectrumEnd, ...] | None:
+def spectrum_ends(version: Version) -> tuple[SpectrumEnd, ...] | None:
     """The two fractions of each signal and channel, couplings at their Standard Model values.
 
-    templates : counts of the whole flux. None for sources whose spectra reach their physical ends. More than 1 %
-    lost is told to the bench as a warning.
+    None for sources whose spectra reach their physical ends. More than 1 % lost is told to the bench as a warning.
 
     Raises
     ------
     ModelError : more of a signal is lost above the end of the spectrum than the spectrum gives.
     """
-    components = flux_components(document, bench)
+    components = flux_components(version.document, version.bench)
     known = [component for component in components if component.continued.maximum or component.beyond.maximum]
     if not known:
         return None
-    continued, beyond = (_counts(document, bench, components, part) for part in ("continued", "beyond"))
+    continued, beyond = (_counts(version, components, part) for part in ("continued", "beyond"))
     last = min(c.continued.energies[0] if c.continued.maximum else c.flux.maximum for c in known)
     end = max(component.flux.maximum for component in known)
     found: list[SpectrumEnd] = []
-    for key, total in _totals(document, templates).items():
+    for key, total in _totals(version.document, version.templates).items():
         above, lost = continued.get(key, 0.0), beyond.get(key, 0.0)
         entry = SpectrumEnd(
             channel=key[0],
@@ -48,7 +49,7 @@ def spectrum_ends(document: ModelDocument, bench: Bench, templates: Templates) -
             continued=_digits(above / total),
             lost=_digits(lost / (total + lost)),
         )
-        _judge(document, bench, entry)
+        _judge(version.document, version.bench, entry)
         found.append(entry)
     return tuple(found)
 
@@ -67,16 +68,16 @@ def _digits(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def _counts(
-    document: ModelDocument, bench: Bench, components: Iterable[FluxComponent], part: Part
-) -> dict[tuple[str, str], float]:
+def _counts(version: Version, components: Iterable[FluxComponent], part: Part) -> dict[tuple[str, str], float]:
     """Counts from one part of the flux alone, nothing where no component has it."""
     if not any(component.part(part).maximum for component in components):
         return {}
-    return _totals(document, signal_templates(document, bench.of(part)))
+    templates = signal_templates(version.document, version.bench.of(part))
+    return _totals(version.document, scaled(templates, version.scales))
 
 
 def _totals(document: ModelDocument, templates: Templates) -> dict[tuple[str, str], float]:
+    """Counts of the signals over all bins of each channel."""
     couplings = scheme(document.conventions.couplings)
     defaults = {name: default_value(name, couplings) for name in COUPLINGS}
     return {

@@ -1,7 +1,7 @@
 """What every source gives: components, each one flavour with one energy spectrum."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -28,8 +28,8 @@ class FluxComponent:
     antineutrino: bool
     flux: Flux
     per_time: bool
-    continued: Flux = Flux()
-    beyond: Flux = Flux()
+    continued: Flux = field(default_factory=Flux)
+    beyond: Flux = field(default_factory=Flux)
 
     def part(self, name: Part) -> Flux:
         """The flux itself, or one of the two parts that tell how far its spectrum is known."""
@@ -59,13 +59,13 @@ def with_number(source: S, name: str, value: float) -> S:
     ------
     ModelError : the source has no such number.
     """
-    field, _, key = name.partition(".")
-    current: Any = getattr(source, field, None)
-    if field not in getattr(source, "__dataclass_fields__", {}) or isinstance(current, Mapping) != bool(key):
+    owner, _, key = name.partition(".")
+    current: Any = getattr(source, owner, None)
+    if owner not in getattr(source, "__dataclass_fields__", {}) or isinstance(current, Mapping) != bool(key):
         known = ", ".join(getattr(source, "__dataclass_fields__", {}))
         raise ModelError(f"{type(source).__name__}: no number {name!r}; fields are {known} (name.key for mappings)")
     changed: Any = {**current, key: value} if key else value
-    return replace(source, **{field: changed})  # type: ignore[type-var]
+    return replace(source, **{owner: changed})  # type: ignore[type-var]
 
 
 def check_names(where: str, found: Mapping[str, float], allowed: tuple[str, ...]) -> None:
