@@ -1,7 +1,7 @@
 """What is in a workspace, in numbers: yields by sample, the size of every systematic, accuracy, memory and time."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
 
@@ -64,6 +64,7 @@ class Explanation(AsHtml):
     """The numbers behind a workspace.
 
     systematics : what each nuisance acts on; sizes : how much;
+    spectrum : how far the spectrum behind each signal is known, empty where it reaches its physical end;
     notes : accuracy of the interpolations, as the compiler measured it; numbers : floating-point numbers held;
     seconds, peak_megabytes : what compiling took, None where that was not measured.
     """
@@ -72,6 +73,7 @@ class Explanation(AsHtml):
     yields: tuple[SampleYield, ...]
     systematics: tuple[SystematicReach, ...]
     sizes: tuple[SystematicSize, ...]
+    spectrum: tuple[Mapping[str, str | float], ...]
     notes: tuple[str, ...]
     numbers: int
     seconds: float | None = None
@@ -98,7 +100,19 @@ class Explanation(AsHtml):
         cost += [] if self.peak_megabytes is None else [f"peak memory {self.peak_megabytes:.0f} MB"]
         lines = [f"{self.workspace}: what it is made of", *columns(yields), "systematics at one sigma", *columns(sizes)]
         lines += ["what each nuisance acts on", *columns(self._reaches()), *self._reasons()]
-        return "\n".join([*lines, *self.notes, ", ".join(cost)])
+        return "\n".join([*lines, *self._ends(), *self.notes, ", ".join(cost)])
+
+    def _ends(self) -> list[str]:
+        """Where the spectrum of the source ends, as a table."""
+        if not self.spectrum:
+            return []
+        from nuemstat.stats.results import columns
+
+        rows: list[tuple[str, ...]] = [("channel", "process", "table to", "flux to", "above the table", "lost above")]
+        for e in self.spectrum:
+            energies = (f"{e['last_point']:g} MeV", f"{e['end']:g} MeV")
+            rows.append((str(e["channel"]), str(e["process"]), *energies, f"{e['continued']:.3g}", f"{e['lost']:.3g}"))
+        return ["end of the spectrum, fractions of the signal", *columns(rows)]
 
     def _reaches(self) -> list[tuple[str, ...]]:
         """Nuisances as rows, processes as columns."""
@@ -137,6 +151,7 @@ def explain(workspace: Workspace, *, seconds: float | None = None, peak_megabyte
         yields=tuple(yields),
         systematics=tuple(_reached(workspace)),
         sizes=tuple(sizes),
+        spectrum=tuple(end.model_dump() for entry in workspace.provenance for end in entry.spectrum or ()),
         notes=tuple(note for entry in workspace.provenance for note in entry.notes),
         numbers=_numbers(workspace),
         seconds=seconds,

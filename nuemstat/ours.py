@@ -12,6 +12,7 @@ from nuemstat.published import (
     FitOf,
     LimitOf,
     ObservedOf,
+    PredictedOf,
     SignificanceOf,
     Value,
     YieldOf,
@@ -46,6 +47,8 @@ class Engine:
         ------
         NuemstatError : a model or fit that cannot be given, or a number that does not exist.
         """
+        if isinstance(compute, PredictedOf):
+            return compute.times * self._predicted(specs, compute)
         workspace = self.workspace((specs,) if isinstance(specs, str) else specs)
         if isinstance(compute, ExpectedOf):
             from nuemstat.study import nominal_yields
@@ -63,6 +66,15 @@ class Engine:
             counts = _counts(result.yields, _listed(compute.process), compute.channels)
             return counts * _relative_error(result, compute.error_of)
         return _of_fit(result, compute)
+
+    @staticmethod
+    def _predicted(specs: str | tuple[str, ...], compute: PredictedOf) -> float:
+        from nuemstat.model.loader import load_model
+        from nuemstat.model.prediction import predicted_yields
+
+        if not isinstance(specs, str):
+            raise ModelError(f"workspace: found {len(specs)} models; a prediction is that of one")
+        return _counts(predicted_yields(load_model(specs)), _listed(compute.process), compute.channels)
 
     def _limit(self, workspace: Workspace, compute: LimitOf) -> "Limit":
         from nuemstat.stats.intervals import limit

@@ -9,7 +9,8 @@ A file looks like this (every key below, no others)::
       - quantity: upper limit on the universal magnetic moment     # in words; unique in the file
         workspace: lz_sr1:epa,paper                                # or a list of them: a joint fit
         compute: {kind: limit, coupling: magnetic_moment, take: upper_limit, cl: 0.90}
-        published: 1.1e-11                  # a number, an interval [lo, hi], or a list of intervals
+        published: 1.1e-11                  # a number, an interval [lo, hi], or a list of intervals; for a
+                                            # predicted number an interval is the printed range
         unit: mu_B
         source: "arXiv:2207.05036, table I"
         status: read                        # one of STATUSES below
@@ -33,6 +34,8 @@ A file looks like this (every key below, no others)::
     {kind: yield, process, channels, error_of, data, free, fixed}   counts at the best fit; with the name of a norm
                                                                     in error_of, the error of the counts by it
     {kind: expected, process, channels, at}                    counts before any fit, nuisances at their centres
+    {kind: predicted, process, channels, times}                the same from source, target, live time and response
+                                                                alone, without the counts that a model states
     {kind: observed, channels}                                 what was counted
     {kind: significance, coupling, at, data, free, fixed}      in standard deviations
 
@@ -48,7 +51,8 @@ Questions that no publication answers, or that are put to several variants, stan
         source: "arXiv:2207.05036"
         note: "..."                         # optional
 
-`times` multiplies ours, for numbers that were printed in another convention (alpha x millicharge, half a radius).
+`times` multiplies ours, for numbers that were printed in another convention (alpha x millicharge, half a radius) or in
+another unit (per kg and day).
 `process` is one, or a list to be summed; `channels` restricts a sum over all channels; `free`, `fixed` and `at` speak
 physical units, as the command line does.
 `take: upper_limit` is the largest magnitude in any interval, `upper_end` the end towards positive values alone.
@@ -161,6 +165,15 @@ class ExpectedOf(Strict):
     at: dict[Name, float] = Field(default_factory=dict)
 
 
+class PredictedOf(Strict):
+    """Counts of a process by first principles, times a factor of unit: no stated counts, no fit."""
+
+    kind: Literal["predicted"]
+    process: Processes
+    channels: tuple[Name, ...] | None = None
+    times: float = 1.0
+
+
 class ObservedOf(Strict):
     """What was observed, summed over bins."""
 
@@ -176,7 +189,9 @@ class SignificanceOf(_Inference):
     at: float
 
 
-Compute = Annotated[LimitOf | FitOf | YieldOf | ExpectedOf | ObservedOf | SignificanceOf, Field(discriminator="kind")]
+Compute = Annotated[
+    LimitOf | FitOf | YieldOf | ExpectedOf | PredictedOf | ObservedOf | SignificanceOf, Field(discriminator="kind")
+]
 
 
 class Tolerance(Strict):
@@ -261,7 +276,8 @@ class Row(Strict):
         if self.gated and (width := self._relative_width()) > WIDEST_GATE * (1 + 1e-9):
             raise ValueError(f"gated: found true with a tolerance of {width:.0%}; 25 % is the widest")
         wants_interval = isinstance(self.compute, LimitOf) and self.compute.take in ("interval", "intervals")
-        if wants_interval != isinstance(self.published, tuple):
+        printed_range = isinstance(self.compute, PredictedOf) and len(as_intervals(self.published)) == 1
+        if not printed_range and wants_interval != isinstance(self.published, tuple):
             raise ValueError(f"published: {'an interval' if wants_interval else 'one number'} is what compute gives")
         return self
 

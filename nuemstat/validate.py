@@ -194,15 +194,24 @@ def _verdict(row: Row, within: bool) -> Verdict:
 
 def _judge(row: Row, ours: Value) -> tuple[float | None, bool, str]:
     """Largest relative deviation over the ends, whether all are within the tolerance, and the reason if not."""
-    published, found = as_intervals(row.published), as_intervals(ours)
+    meant = _meant(row.published, ours)
+    published, found = as_intervals(meant), as_intervals(ours)
     if len(published) != len(found):
         return None, False, f"{len(found)} intervals where {len(published)} are published"
     largest, within = 0.0, True
-    for ends, mines, sizes in zip(published, found, scales(row.published), strict=True):
+    for ends, mines, sizes in zip(published, found, scales(meant), strict=True):
         for end, (theirs, mine, size) in enumerate(zip(ends, mines, sizes, strict=True)):
             largest = max(largest, (mine - theirs) / size if size else 0.0, key=abs)
             within &= row.tolerance is None or row.tolerance.allows(mine, theirs, size, end)
     return largest, within, f"ours {written(ours)}, published {written(row.published)} {row.unit}, {row.tolerance}"
+
+
+def _meant(published: Value, ours: Value) -> Value:
+    """What is published; of a printed range beside one number of ours, the number in it that is nearest."""
+    if isinstance(ours, tuple) or len(as_intervals(published)) != 1:
+        return published
+    ((lo, hi),) = as_intervals(published)
+    return min(max(ours, lo), hi)
 
 
 def counts(rows: Sequence[Comparison]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from nuemstat.model.loader import Model
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
+from nuemstat.model.spectrum_ends import spectrum_ends
 from nuemstat.model.templates import Bench, Templates
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
@@ -36,6 +37,7 @@ from nuemstat.workspace.document import (
     rounded,
 )
 from nuemstat.workspace.modifiers import Modifier, Norm, NormFactor
+from nuemstat.workspace.spectrum_end import SpectrumEnd
 
 Progress = Callable[[str], None]
 
@@ -91,11 +93,12 @@ class _Compilation:
                 Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
             ),
         )
+        spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
         warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         notes = (*document.notes, *warnings, *deviations)
-        return workspace.model_copy(update={"provenance": (self._provenance(notes),)})
+        return workspace.model_copy(update={"provenance": (self._provenance(notes, spectrum),)})
 
     # What is computed.
 
@@ -316,7 +319,7 @@ class _Compilation:
                 bounds=row.bounds,
             )
 
-    def _provenance(self, notes: tuple[str, ...]) -> Provenance:
+    def _provenance(self, notes: tuple[str, ...], spectrum: tuple[SpectrumEnd, ...] | None) -> Provenance:
         from nuemstat import __version__
 
         document = self.model.document
@@ -341,6 +344,7 @@ class _Compilation:
                 for name, row in self.nuisances.items()
                 for process, reason in reaches[name].left_out.items()
             ),
+            spectrum=spectrum,
         )
 
 

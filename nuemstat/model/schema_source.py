@@ -66,6 +66,7 @@ class ReactorPulls(Strict):
     alternative: float = 0.0
     burnup: float = 0.0
     fission_energy: float = 0.0
+    end_point: float = 0.0
     huber_z: float = 0.0
     huber_wm: float = 0.0
     huber_norm: float = 0.0

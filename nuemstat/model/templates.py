@@ -36,7 +36,7 @@ from nuemstat.physics.couplings import CouplingScheme, scheme
 from nuemstat.physics.kinematics import maximum_recoil
 from nuemstat.physics.nucleus import Nucleus, isotopes, molar_mass
 from nuemstat.polynomial import CouplingPolynomial, FloatArray
-from nuemstat.sources.component import FluxComponent
+from nuemstat.sources.component import FluxComponent, Part
 
 T = TypeVar("T")
 Templates = dict[tuple[str, str], CouplingPolynomial]
@@ -45,11 +45,19 @@ Templates = dict[tuple[str, str], CouplingPolynomial]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The tables of a model, what was computed from them so far, and what a reader of the result must know."""
+    """The tables of a model, what was computed from them so far, and what a reader of the result must know.
+
+    part : of the flux, whose counts are computed.
+    """
 
     files: ModelFiles
     kept: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
+    part: Part = "flux"
+
+    def of(self, part: Part) -> "Bench":
+        """A bench for the counts of a part of the flux, with the same recoil bins and responses."""
+        return replace(self, kept={k: v for k, v in self.kept.items() if k[0] not in ("counts", "fold")}, part=part)
 
     def once(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
         """`compute()`, done once per key; documents in the key count by their content."""
@@ -180,7 +188,8 @@ def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
     return (document.source, document.target, document.conventions, signal.interaction, signal.approximation, *photons)
 
 
-def _components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
+def flux_components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
+    """What the source of the model gives."""
     return bench.once(("components", document.source), lambda: build_source(document.source).components())
 
 
@@ -203,11 +212,11 @@ def _logarithmic_edges(document: ModelDocument, bench: Bench, signal: Signal, gr
             shells, many_body = atom(element), atom(element).rrpa
             jumps += [float(edge) for edge in (*shells.thresholds, *shells.photo_energy)]
             jumps += [float(many_body.energies[end]) for end in (0, -1)] if many_body else []
-            ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}
+            ends = {flux_end for c in flux_components(document, bench) for flux_end in _ends(c)}
             jumps += [float(maximum_recoil(end, units.ELECTRON_MASS)) for end in ends]
         else:
             masses = [nucleus.mass for nucleus, _ in isotopes(element)]
-            ends = {flux_end for c in _components(document, bench) for flux_end in _ends(c)}
+            ends = {flux_end for c in flux_components(document, bench) for flux_end in _ends(c)}
             jumps += [float(maximum_recoil(end, mass)) for mass in masses for end in ends]
     low, high = units.parse(grid.minimum, units.ENERGY), units.parse(grid.maximum, units.ENERGY)
     return recoil_grid(low, high, grid.per_decade, jumps)
@@ -230,7 +239,9 @@ def _integrate(
 ) -> dict[str, CouplingPolynomial]:
     couplings = scheme(document.conventions.couplings)
     grouped: dict[str, list[CouplingPolynomial]] = {}
-    for component in _merged(_components(document, bench), document.timing is not None):
+    whole = flux_components(document, bench)
+    parts = [replace(component, flux=component.part(bench.part)) for component in whole]
+    for component in _merged(tuple(p for p in parts if p.flux.maximum), document.timing is not None):
         check_spectrum(document, signal, component, float(edges[0]))
         exposure = _exposure(document, component)
         rate = _rate_function(document, signal, component, couplings)

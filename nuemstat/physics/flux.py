@@ -80,6 +80,16 @@ class Flux:
         """The same spectrum times a number."""
         return Flux(self.energies, self.density * factor, tuple((e, w * factor) for e, w in self.lines))
 
+    def above(self, energy: float) -> "Flux":
+        """The part above an energy [energy], lines at it left out; empty where nothing is above."""
+        lines = tuple((at, weight) for at, weight in self.lines if at > energy)
+        if not self.energies.size or energy >= self.energies[-1]:
+            return Flux(lines=lines)
+        kept = self.energies > energy
+        start = max(energy, float(self.energies[0]))
+        nodes = np.concatenate(([start], self.energies[kept]))
+        return Flux(nodes, np.concatenate(([float(self(start))], self.density[kept])), lines)
+
     def __add__(self, other: "Flux") -> "Flux":
         """The exact sum, on the union of both sets of nodes; an end at a finite density becomes a step."""
         nodes = np.unique(np.concatenate([self.energies, other.energies]))

@@ -1,7 +1,7 @@
 """What every source gives: components, each one flavour with one energy spectrum."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -9,6 +9,7 @@ from nuemstat.errors import ModelError
 from nuemstat.physics.flux import Flux
 
 Flavour = Literal["e", "mu", "tau"]
+Part = Literal["flux", "continued", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,10 @@ class FluxComponent:
     """Neutrinos of one kind at the detector.
 
     name : the branch or part of the source (``"pp"``, ``"prompt"``, ``"delayed"``, ``"reactor"``);
-    flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure.
+    flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure;
+    continued : the part of the flux above the last tabulated point of its spectrum, which rests on another spectrum;
+    beyond : what may lie above the end of the flux and is not in it; both in the unit of the flux, and empty where the
+    table reaches the physical end.
     """
 
     name: str
@@ -24,6 +28,13 @@ class FluxComponent:
     antineutrino: bool
     flux: Flux
     per_time: bool
+    continued: Flux = field(default_factory=Flux)
+    beyond: Flux = field(default_factory=Flux)
+
+    def part(self, name: Part) -> Flux:
+        """The flux itself, or one of the two parts that tell how far its spectrum is known."""
+        found: Flux = getattr(self, name)
+        return found
 
 
 class Source(Protocol):
@@ -48,13 +59,13 @@ def with_number(source: S, name: str, value: float) -> S:
     ------
     ModelError : the source has no such number.
     """
-    field, _, key = name.partition(".")
-    current: Any = getattr(source, field, None)
-    if field not in getattr(source, "__dataclass_fields__", {}) or isinstance(current, Mapping) != bool(key):
+    owner, _, key = name.partition(".")
+    current: Any = getattr(source, owner, None)
+    if owner not in getattr(source, "__dataclass_fields__", {}) or isinstance(current, Mapping) != bool(key):
         known = ", ".join(getattr(source, "__dataclass_fields__", {}))
         raise ModelError(f"{type(source).__name__}: no number {name!r}; fields are {known} (name.key for mappings)")
     changed: Any = {**current, key: value} if key else value
-    return replace(source, **{field: changed})  # type: ignore[type-var]
+    return replace(source, **{owner: changed})  # type: ignore[type-var]
 
 
 def check_names(where: str, found: Mapping[str, float], allowed: tuple[str, ...]) -> None:

@@ -5,11 +5,12 @@ How a table becomes a piecewise-linear density, the same for all:
   them the log of the spectrum is a monotone cubic, on ten sub-steps. Sampled so, Mueller's polynomials come back
   to 0.2 % everywhere from 2 to 8 MeV; a linear log would be 1.3 % off near 8 MeV, straight lines more.
 - Bin-centred tables (BESTIOLE, Estienne) pass through the bin centres and stay constant to the outer edges, so
-  that the integral is the sum over bins.
+  that the integral is the sum over bins; where a table is continued the last centre is its last point.
 - Vogel-Engel and Kopeikin 2012 are linear between their nodes, as their authors ask.
-A spectrum ends where its table ends, and no polynomial is followed beyond its range: for Mueller, Huber and
-Kopeikin 2021 at 8 MeV, above which lie 1e-4 of all antineutrinos and 4e-4 of those over 2 MeV. Vogel-Engel begins
-at 7.8 keV.
+Above its last point (8 MeV for Mueller, Huber and Kopeikin 2021, 9 MeV for Kopeikin 2012, 10 MeV for Silaeva and
+Estienne) a spectrum goes on with BESTIOLE's of the same isotope, scaled to join; no polynomial is followed beyond its
+range. BESTIOLE is taken because it alone among the summation tables reaches the end of all beta decays (12.5 MeV, where
+1e-3 of its density at 8 MeV is left) and resolves end points (25 keV). Vogel-Engel begins at 7.8 keV.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from nuemstat.errors import ModelError
 from nuemstat.physics.flux import Flux
 from nuemstat.polynomial import FloatArray
 from nuemstat.resources import data_file
+from nuemstat.sources.end_point import continuation, spread
 from nuemstat.tables import Table, read_table
 
 ISOTOPES: Final = ("U235", "U238", "Pu239", "Pu241")
@@ -46,12 +48,14 @@ class FissionSpectra:
 
     energies : nodes [MeV], shape (n,), always with two at 2 MeV: the end of the part below and the start above;
     densities : by isotope, or ``{"total": ...}`` for a spectrum of the whole core [1/MeV], shape (n,);
-    with_capture : whether the neutron capture on 238U is in it.
+    with_capture : whether the neutron capture on 238U is in it; last_point : last energy of the table itself [MeV],
+    above which the spectrum is continued.
     """
 
     energies: FloatArray
     densities: Mapping[str, FloatArray]
     with_capture: bool = False
+    last_point: float = np.inf
 
     @property
     def low(self) -> BoolArray:
@@ -100,11 +104,13 @@ def _completed(energies: FloatArray, densities: Mapping[str, FloatArray]) -> Fis
     return _spectra(np.concatenate((below, fine)), joined)
 
 
-def _to_edges(centres: FloatArray, densities: Mapping[str, FloatArray]) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Bin centres with half a bin of constant density at either end."""
+def _to_edges(
+    centres: FloatArray, densities: Mapping[str, FloatArray], *, upper: bool = True
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Bin centres with half a bin of constant density below, and above where nothing follows (`upper`)."""
     half = (centres[1] - centres[0]) / 2
-    nodes = np.concatenate(([max(centres[0] - half, 0.0)], centres, [centres[-1] + half]))
-    return nodes, {name: np.pad(values, 1, mode="edge") for name, values in densities.items()}
+    nodes = np.concatenate(([max(centres[0] - half, 0.0)], centres, [centres[-1] + half] if upper else []))
+    return nodes, {name: np.pad(values, (1, int(upper)), mode="edge") for name, values in densities.items()}
 
 
 def _huber() -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -146,7 +152,7 @@ def _silaeva_2020() -> FissionSpectra:
 
 
 def _estienne_2019() -> FissionSpectra:
-    return _spectra(*_to_edges(*_columns(_reactor_table("estienne_2019"))))
+    return _spectra(*_to_edges(*_columns(_reactor_table("estienne_2019")), upper=False))
 
 
 def _bestiole() -> FissionSpectra:
@@ -159,7 +165,7 @@ def _kopeikin_2012() -> FissionSpectra:
 
 _LOADERS: Final[Mapping[str, tuple[Callable[[], FissionSpectra], tuple[str, ...]]]] = MappingProxyType(
     {
-        "bestiole": (_bestiole, ("bestiole_2023",)),
+        "bestiole": (_bestiole, ()),
         "mueller_ve": (_mueller_ve, ("mueller_2011", "vogel_engel_1989")),
         "mueller_polynomial_ve": (_mueller_polynomial_ve, ("mueller_2011_polynomials", "vogel_engel_1989")),
         "huber_ve": (_huber_ve, ("huber_2011", "mueller_2011", "vogel_engel_1989")),
@@ -175,10 +181,16 @@ SPECTRA: Final = tuple(_LOADERS)
 (with Huber's Pu) completed by Vogel-Engel below 2 MeV; Silaeva (completed below 1 MeV); Estienne; and Kopeikin 2012,
 the total of a power reactor with the capture on 238U in it."""
 
+SUMMATION: Final = ("bestiole", "silaeva2020", "estienne2019")
+"""Tables that are sums over nuclear data above 8 MeV; the first continues all others, their spread is its error."""
+
+TYPICAL_FUEL: Final = MappingProxyType({"U235": 0.58, "U238": 0.08, "Pu239": 0.29, "Pu241": 0.05})
+"""Shares of the fissions in a power reactor (arXiv:2310.11307, arXiv:2202.10829), for the end of a total spectrum."""
+
 
 @cache
-def fission_spectra(name: str) -> FissionSpectra:
-    """The spectra of that name.
+def tabulated_spectra(name: str) -> FissionSpectra:
+    """The spectra of that name as far as their tables go.
 
     Raises
     ------
@@ -189,9 +201,47 @@ def fission_spectra(name: str) -> FissionSpectra:
     return _LOADERS[name][0]()
 
 
+@cache
+def fission_spectra(name: str) -> FissionSpectra:
+    """The spectra of that name, continued above the last point of their tables to the end of the summation spectra.
+
+    Raises
+    ------
+    ModelError : an unknown name.
+    """
+    table = tabulated_spectra(name)
+    energies, densities = table.energies, dict(table.densities)
+    for part, density in table.densities.items():
+        above, values = continuation(table.energies, density, summation_flux(SUMMATION[0], part))
+        energies, densities[part] = np.append(table.energies, above), np.append(density, values)
+    return FissionSpectra(energies, densities, table.with_capture, float(table.energies[-1]))
+
+
+@cache
+def summation_flux(name: str, part: str) -> Flux:
+    """A tabulated summation spectrum of one isotope [1/MeV], or of a typical power reactor where `part` is total."""
+    spectra = tabulated_spectra(name)
+    shares = TYPICAL_FUEL if part == "total" else {part: 1.0}
+    return Flux(spectra.energies, sum((s * spectra.densities[i] for i, s in shares.items()), np.zeros(())))
+
+
+def end_point_error(part: str, energies: FloatArray) -> FloatArray:
+    """One sigma of the spectrum above 8 MeV of an isotope (or the total) at `energies` [MeV], relative, shape (n,).
+
+    The largest distance of the summation tables from the one that is used, all scaled to 1 at 8 MeV; 0 below.
+    """
+    reference, *others = (summation_flux(name, part) for name in SUMMATION)
+    return spread(energies, reference, others)
+
+
 def spectrum_files(name: str) -> tuple[Path, ...]:
-    """The tables behind a spectrum."""
-    return tuple(data_file(f"reactor/{stem}.csv") for stem in _LOADERS[name][1])
+    """The tables behind a spectrum and its continuation."""
+    return tuple(data_file(f"reactor/{stem}.csv") for stem in (*_LOADERS[name][1], "bestiole_2023"))
+
+
+def end_point_files() -> tuple[Path, ...]:
+    """The tables behind the error above 8 MeV."""
+    return tuple(dict.fromkeys(path for name in SUMMATION for path in spectrum_files(name)))
 
 
 CAPTURE_FILE: Final = "reactor/bestiole_2023.csv"

@@ -17,22 +17,29 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.resources import data_file
 from nuemstat.sources import huber
 from nuemstat.sources.component import FluxComponent, check_names
+from nuemstat.sources.end_point import beyond
 from nuemstat.sources.fission import (
     CAPTURE_FILE,
     ISOTOPES,
     FissionSpectra,
     capture_flux,
+    end_point_error,
+    end_point_files,
     energy_per_fission,
     fission_spectra,
     spectrum_files,
 )
 
-PULLS: Final = ("low_energy", "capture", "tilt", "alternative", "burnup", "fission_energy", *huber.PULLS)
+PULLS: Final = (
+    *("low_energy", "capture", "tilt", "alternative", "burnup", "fission_energy", "end_point"),
+    *huber.PULLS,
+)
 """Systematic changes, neutral at 0:
 low_energy : relative change of the fission spectra below 2 MeV; capture : relative change of the capture part;
 tilt : relative change per MeV of distance from 4 MeV; alternative : 1 replaces the spectrum by `alternative`;
 burnup : share of the fissions that 239Pu takes over from 235U;
 fission_energy : energies per fission, all isotopes together, in units of their errors;
+end_point : the spectra above 8 MeV, in units of the spread of the summation tables, see `end_point_error`;
 huber_z, huber_wm, huber_norm, huber_pc0 ... : in sigma, above 2 MeV, see `nuemstat.sources.huber`."""
 
 TILT_CENTRE: Final = 4.0 * units.MeV
@@ -129,6 +136,8 @@ class ReactorSource:
         pulls = {name: pull for name, pull in self.pulls.items() if pull and name in huber.PULLS}
         shift = huber.huber_shift(isotope, spectra.energies, pulls)
         tilt = self._pull("tilt") * (spectra.energies - TILT_CENTRE) / units.MeV
+        if end := self._pull("end_point"):
+            shift = shift + end * end_point_error(isotope, spectra.energies)
         return np.where(spectra.low, self._pull("low_energy"), shift) + tilt
 
     def fission_rate(self) -> float:
@@ -139,13 +148,18 @@ class ReactorSource:
 
     def components(self) -> tuple[FluxComponent, ...]:
         """One component of electron antineutrinos, per time (or per fission)."""
+        flux = self.per_fission().scaled(self.scale * self._weight())
+        spectra = fission_spectra(self.spectrum)
+        component = FluxComponent("reactor", "e", True, flux, per_time=self.normalisation != "per_fission")
+        return (replace(component, continued=flux.above(spectra.last_point), beyond=beyond(flux)),)
+
+    def _weight(self) -> float:
+        """Fissions per area and time [1/cm^2/s] that stand behind the flux; 1 where it is left per fission."""
         if self.normalisation == "per_fission":
-            return (FluxComponent("reactor", "e", True, self.per_fission().scaled(self.scale), per_time=False),)
+            return 1.0
         if self.normalisation == "flux":
-            weight = self.total_flux / replace(self, pulls={}).per_fission().total()
-        else:
-            weight = self.fission_rate() / (4 * math.pi * self.distance**2)
-        return (FluxComponent("reactor", "e", True, self.per_fission().scaled(self.scale * weight), per_time=True),)
+            return self.total_flux / replace(self, pulls={}).per_fission().total()
+        return self.fission_rate() / (4 * math.pi * self.distance**2)
 
     def data_files(self) -> tuple[Path, ...]:
         """The tables in use, each once."""
@@ -156,4 +170,6 @@ class ReactorSource:
             files.append(data_file("reactor/energy_per_fission.csv"))
         if any(self._pull(name) for name in huber.PULLS):
             files.append(huber.huber_file())
+        if self._pull("end_point"):
+            files += end_point_files()
         return tuple(dict.fromkeys(files))

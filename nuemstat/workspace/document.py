@@ -22,6 +22,7 @@ from nuemstat.polynomial import FloatArray, monomial_name
 from nuemstat.strict import Name, Strict, one_line
 from nuemstat.workspace.modifiers import Modifier, Numbers
 from nuemstat.workspace.reading import parse_json, read_bytes
+from nuemstat.workspace.spectrum_end import SpectrumEnd
 from nuemstat.writing import pretty, write_whole
 
 SCHEMA = "nuemstat/workspace/1"
@@ -202,7 +203,10 @@ class LeftOut(Strict):
 
 
 class Provenance(Strict):
-    """Where a workspace comes from; outside the digest."""
+    """Where a workspace comes from; outside the digest.
+
+    spectrum : of sources whose spectrum is tabulated to less than its physical end, None for others.
+    """
 
     model: str
     variants: dict[str, str]
@@ -211,6 +215,7 @@ class Provenance(Strict):
     version: str
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    spectrum: tuple[SpectrumEnd, ...] | None = None
 
 
 _KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "derived": "derived"}
