@@ -90,6 +90,7 @@ class _Compilation:
             folded=tuple(
                 Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
             ),
+            choices=document.describes,
         )
         self.progress(f"{self.model.name}: accuracy of the morphs")
         warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
