@@ -40,9 +40,10 @@ def describing(raw: Mapping[str, Any], choice: str) -> dict[str, str]:
 
     raw : the model with its default options.
     """
-    default = (raw.get("describes") or {}).get(choice)
+    default = str((raw.get("describes") or {}).get(choice))
     for options in (raw.get("variants") or {}).values():
-        found = {((overlay or {}).get("describes") or {}).get(choice, default): name for name, overlay in options.items()}
+        overlays = {name: (overlay or {}).get("describes") or {} for name, overlay in options.items()}
+        found = {str(described.get(choice, default)): name for name, described in overlays.items()}
         if len(found) > 1:
             return found
     return {}

@@ -239,8 +239,8 @@ def _choices(found: Sequence[Choice]) -> list[str]:
         rows.append(Row(cells, coupling=item.coupling))
     columns = ("coupling", "choice", "members", "set", "largest |value| / taken", "2 NLL", "unit", "remarks")
     words = (
-        "Choices are descriptions that exclude each other, of which one fit holds one. Each is made in all members that "
-        "have it, and these are left out. 2 NLL tells whether a strong limit is that of a bad fit: by how much it differs "
-        "between values of a choice, for the same data."
+        "Choices are descriptions that exclude each other; one fit holds one of them. Each is made here in all members "
+        "that have it, and these are left out. 2 NLL, compared between values of a choice for the same data, tells "
+        "whether a strong limit is that of a bad fit."
     )
     return [paragraph(words), table("The joint fit for every choice", columns, rows, identity="choices-table")]
