@@ -107,7 +107,8 @@ def _joined_choices(made: Mapping[str, Mapping[str, Sequence[str]]], mixed: Sequ
         if len(users) > 1 and choice not in mixed:
             found = ", ".join(f"{value} in {' and '.join(names)}" for value, names in users.items())
             raise WorkspaceError(
-                f"combine: {choice}: found {found}; one of them for all members is allowed, or mixed {choice}"
+                f"combine: {choice}: found {found}; one for all is allowed, or to ask for --mixed {choice} "
+                f'(mixed=("{choice}",) in Python)'
             )
     return {choice: _JOINT.join(sorted(users)) for choice, users in made.items()}
 

@@ -368,9 +368,13 @@ class Workspace(AsHtml, Strict):
             raise WorkspaceError(f"{where}: digest: found {digest}; the content gives {workspace.digest}")
         return workspace
 
+    def content(self) -> dict[str, Any]:
+        """The document as the data of JSON, without the keys that hold nothing."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=self._unsaid)
+
     def to_json(self) -> str:
         """The document as text: keys in a fixed order, one array of numbers per line."""
-        content = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=self._unsaid)
+        content = self.content()
         head = {"schema": content.pop("schema"), "name": content.pop("name"), "digest": self.digest}
         return pretty(head | content) + "\n"
 
