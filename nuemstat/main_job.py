@@ -18,6 +18,7 @@ from nuemstat.workspace.document import Workspace
 from nuemstat.writing import write_whole
 
 if TYPE_CHECKING:
+    from nuemstat.choices import ChoiceLimit
     from nuemstat.stats.joint import JointLimit
     from nuemstat.stats.results import Limit
 
@@ -32,11 +33,13 @@ class MainResult:
     """What the main job found.
 
     limits : ordered by coupling, then experiment, the joint fit last, whose `workspaces` name all members;
-    joint : the joint limits taken apart, one for each coupling; empty for one experiment, or when not asked for.
+    joint : the joint limits taken apart, one for each coupling; empty for one experiment, or when not asked for;
+    choices : the joint limits for every value of a choice, such as ``ge_quenching``; empty when not asked for.
     """
 
     limits: "tuple[Limit, ...]"
     joint: "tuple[JointLimit, ...]"
+    choices: "tuple[ChoiceLimit, ...]" = ()
 
 
 def world_models() -> tuple[str, ...]:
@@ -76,6 +79,8 @@ def run(
     *,
     level: float = 0.90,
     apart: bool = True,
+    mixed: Sequence[str] = (),
+    choices: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> MainResult:
@@ -86,6 +91,8 @@ def run(
     output : folder for limits.json, joint.json, the workspaces and one profile picture per coupling; written whole
         or not at all.
     apart : with shares of the experiments, their agreement, and the joint limits without each in turn.
+    mixed : choices in which the experiments may differ; choices : with the joint limits for every value of a choice, on
+        `couplings` or, without these, on those of `nuemstat.choices.COUPLINGS`.
     executor : where the work is done; here, one step after the other, when None. The numbers are the same.
 
     Raises
@@ -96,7 +103,7 @@ def run(
         steps = _Steps(progress, executor)
         specs = list(models or world_models())
         members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
-        workspaces = members if len(members) == 1 else [*members, _combined(members)]
+        workspaces = members if len(members) == 1 else [*members, _combined(members, mixed)]
         asked = _couplings(workspaces, couplings)
         tasks = [
             _Task(workspace, tuple(m.name for m in members) if workspace.name == JOINT else (workspace.name,), c, level)
@@ -110,7 +117,8 @@ def run(
         together = [(tuple(members), item) for item in found if several and len(item.workspaces) > 1]
         more = len(asked) if folder is not None else 0
         joint = steps.through(_take_apart, together, [f"{item.coupling}, one left out" for _, item in together], more)
-        result = MainResult(tuple(found), tuple(joint))
+        compared = _compared(specs, members, asked if couplings else None, level, steps) if choices else ()
+        result = MainResult(tuple(found), tuple(joint), compared)
         if folder is not None:
             _write_documents(folder, members, workspaces, result)
             held = {member.name: tuple(member.couplings) for member in members}
@@ -119,14 +127,23 @@ def run(
     return result
 
 
-def _combined(members: Sequence[Workspace]) -> Workspace:
+def _compared(
+    specs: Sequence[str], members: Sequence[Workspace], couplings: Sequence[str] | None, level: float, steps: "_Steps"
+) -> "tuple[ChoiceLimit, ...]":
+    from nuemstat.choices import COUPLINGS as FEW
+    from nuemstat.choices import limits_of_choices
+
+    return limits_of_choices(specs, members, couplings or FEW, level=level, through=steps.through)
+
+
+def _combined(members: Sequence[Workspace], mixed: Sequence[str]) -> Workspace:
     names = [member.name for member in members]
     for name in names:
         if name == JOINT or names.count(name) > 1:
             raise WorkspaceError(
                 f"found {', '.join(names)}; models of different names, none of them {JOINT!r}, are allowed"
             )
-    return combine(members, name=JOINT)
+    return combine(members, name=JOINT, mixed=mixed)
 
 
 def _take_apart(joint: "tuple[tuple[Workspace, ...], Limit]") -> "JointLimit":
@@ -182,6 +199,8 @@ def _write_documents(
     (folder / "profiles").mkdir()
     write_whole(folder / "limits.json", json.dumps([item.to_dict() for item in found.limits], indent=1) + "\n")
     content = summary([member.name for member in members], found.joint)
+    if found.choices:
+        content["choices"] = [item.to_dict() for item in found.choices]
     write_whole(folder / "joint.json", json.dumps(content, indent=1) + "\n")
 
 

@@ -44,10 +44,10 @@ def resolve(
     return compile_model(load_model(spec), couplings=couplings, progress=progress)
 
 
-def joined(specs: Sequence[str]) -> tuple[Workspace, list[Workspace]]:
-    """The workspace of all `specs` together, and its members one by one."""
+def joined(specs: Sequence[str], mixed: Sequence[str] = ()) -> tuple[Workspace, list[Workspace]]:
+    """The workspace of all `specs` together, and its members one by one; mixed : choices in which they may differ."""
     members = [resolve(spec) for spec in specs]
-    return (members[0] if len(members) == 1 else combine(members)), members
+    return combine(members, mixed=mixed), members
 
 
 def sensitive_couplings(workspace: Workspace) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("folder", "published", "plots", "explain"),
     ("study",),
     ("ours",),
-    ("sidebyside",),
+    ("sidebyside", "choices"),
     ("main_job", "validate", "release"),
     ("report",),
     ("cli",),

@@ -173,7 +173,7 @@ def test_the_world_fit_uses_no_data_twice():
 @pytest.mark.slow
 def test_the_shipped_experiments_stand_in_their_known_order():
     """Xenon detectors, Dresden-II and COHERENT CsI limit the magnetic moment in this order."""
-    names = ["lz_er2025", "dresden2", "coherent_csi"]
+    names = ["lz_er2025", "dresden2:fef", "coherent_csi"]
     found = {main_job.label(item): item for item in main_job.run(names, ["magnetic_moment"]).limits}
     assert all(item.valid for item in found.values())
     upper = {who: item.upper_limit for who, item in found.items()}

@@ -30,6 +30,7 @@ def coverage_command(
     checkpoint: Path | None,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
+    mixed: tuple[str, ...],
     data: str,
     as_json: bool,
     output: Path | None,
@@ -39,7 +40,7 @@ def coverage_command(
     --toys: of each experiment, at most (199 at 90 % without it; 0 leaves Feldman-Cousins out).
     """
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces)
+    workspace = open_together(workspaces, mixed)
     from nuemstat.stats.coverage import coverage
     from nuemstat.stats.execution import Plan
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from nuemstat.cli import options
 from nuemstat.cli.output import note, open_together
 
 _LINES = 8
@@ -24,16 +25,23 @@ _LINES = 8
 @click.option(
     "--dialect", default="implicit", show_default=True, metavar="DIALECT", help="Of HS3: implicit, named or 2026-07."
 )
+@options.mixed
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 def export_command(
-    workspaces: tuple[str, ...], kind: str, output: Path, couplings: tuple[str, ...], dialect: str, force: bool
+    workspaces: tuple[str, ...],
+    kind: str,
+    output: Path,
+    couplings: tuple[str, ...],
+    dialect: str,
+    mixed: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Write one workspace, or the joint one of several, for another program."""
     from nuemstat.study import check_format, export
 
     check_format(kind)
     before = _notes(output)
-    export(open_together(workspaces), kind, output, couplings=couplings, dialect=dialect, force=force)
+    export(open_together(workspaces, mixed), kind, output, couplings=couplings, dialect=dialect, force=force)
     note(f"wrote {output}")
     for path, when in _notes(output).items():
         if before.get(path) != when:

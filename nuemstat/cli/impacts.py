@@ -30,6 +30,7 @@ def impacts_command(
     look: str,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
+    mixed: tuple[str, ...],
     data: str,
     as_json: bool,
     output: Path | None,
@@ -40,7 +41,7 @@ def impacts_command(
     held, and of the place at which the share of each experiment is told. --plot draws pulls and impacts.
     """
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces)
+    workspace = open_together(workspaces, mixed)
     from nuemstat.stats.impacts import impacts
 
     found = impacts(workspace, coupling, cl=cl, data=data, free=free, fixed=held, information=information)

@@ -41,6 +41,7 @@ def limit_command(
     ranges: tuple[tuple[str, float, float], ...],
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
+    mixed: tuple[str, ...],
     data: str,
     as_json: bool,
     output: Path | None,
@@ -53,7 +54,7 @@ def limit_command(
     """
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces)
+    workspace = open_together(workspaces, mixed)
     from nuemstat.stats.intervals import limit
 
     question = {

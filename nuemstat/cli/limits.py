@@ -10,9 +10,11 @@ import click
 
 from nuemstat.cli.options import as_json as json_option
 from nuemstat.cli.options import level
+from nuemstat.cli.options import mixed as mixed_option
 from nuemstat.cli.output import note, print_table, progress
 
 if TYPE_CHECKING:
+    from nuemstat.choices import ChoiceLimit
     from nuemstat.stats.joint import Intervals, JointLimit
     from nuemstat.stats.results import Limit
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 @click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1),
               show_default="2", help="Worker processes.")  # fmt: skip
 @click.option("--no-shares", is_flag=True, help="Leave out shares, agreement, and the joint limits without each.")
+@click.option("--choices", is_flag=True, help="Compare joint limits for every choice, such as ge_quenching; a minute.")
+@mixed_option
 @level
 @json_option
 def limits_command(
@@ -39,13 +43,17 @@ def limits_command(
     couplings: tuple[str, ...],
     processes: int,
     no_shares: bool,
+    choices: bool,
+    mixed: tuple[str, ...],
     cl: float,
     as_json: bool,
 ) -> None:
     """Limits of the shipped experiments and of their joint fit, as tables, pictures, limits.json and joint.json.
 
     The joint limits are taken apart: the share of each experiment in Delta chi2 at the ends of the set, whether the
-    experiments agree (parameter goodness of fit), and the limits without each experiment in turn.
+    experiments agree (parameter goodness of fit), and the limits without each experiment in turn. --choices adds the
+    joint limits for each description that experiments take from several, on the couplings of the electron flavour or
+    those asked for.
     """
     from nuemstat.main_job import JOINT, label, run
     from nuemstat.stats.execution import open_executor
@@ -55,14 +63,19 @@ def limits_command(
         progress("compiling") as step,
     ):
         found = run(
-            models or None, couplings or None, output, level=cl, apart=not no_shares, progress=step, executor=executor
-        )
+            models or None, couplings or None, output, level=cl, apart=not no_shares, mixed=mixed, choices=choices,
+            progress=step, executor=executor,
+        )  # fmt: skip
     if as_json:
         content = {"limits": [item.to_dict() for item in found.limits], "joint": [i.to_dict() for i in found.joint]}
+        content |= {"choices": [item.to_dict() for item in found.choices]} if choices else {}
         click.echo(json.dumps({"schema": "nuemstat/limits/1"} | content, indent=1))
     else:
         _print(found.limits, cl)
         _print_joint(found.joint)
+        _print_choices(found.choices)
+    if choices and not found.choices:
+        note("none of the experiments makes a choice; there is nothing to compare")
     warned = [(item.coupling, label(item), text) for item in found.limits for text in item.warnings]
     warned += [(item.coupling, JOINT, text) for item in found.joint for text in item.warnings]
     for coupling, who, text in dict.fromkeys(warned):
@@ -98,7 +111,19 @@ def _print_joint(found: "Sequence[JointLimit]") -> None:
     print_table(("coupling", "unit", "left out", "share", "limits", "agreement"), rows, title=f"\n{title}")
 
 
-def _unit(item: "Limit | JointLimit") -> str:
+def _print_choices(found: "Sequence[ChoiceLimit]") -> None:
+    """The joint limits for every value of a choice, and without those that make it."""
+    rows = [
+        (f.coupling, _unit(f), f.choice, f.members, _cell(f.coupling, f.intervals), f"{f.q_min:.1f}",
+         "the joint fit" if f.taken else "")
+        for f in found
+    ]  # fmt: skip
+    if rows:
+        head = ("coupling", "unit", "choice", "members", "limits", "2 NLL", "")
+        print_table(head, rows, title="\njoint limits for every choice")
+
+
+def _unit(item: "Limit | JointLimit | ChoiceLimit") -> str:
     scale = _scale(item.coupling)
     return item.unit if scale == 1 else f"{scale:.0e} {item.unit}"
 

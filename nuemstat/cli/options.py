@@ -91,6 +91,12 @@ ranges = click.option(
     metavar="NAME LO HI",
     help="Range of a coupling, in mu_B, e or cm^2.",
 )
+mixed = click.option(
+    "--mixed",
+    multiple=True,
+    metavar="CHOICE",
+    help="Members may differ in this, such as ge_quenching.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 output_file = click.option(
     "-o",
@@ -103,7 +109,7 @@ output_file = click.option(
 
 def inference(command: Command) -> Command:
     """The arguments and options of every question put to one or several workspaces."""
-    for option in (output_file, as_json, data, fixed, free, workspaces):
+    for option in (output_file, as_json, data, mixed, fixed, free, workspaces):
         command = option(command)
     return command
 

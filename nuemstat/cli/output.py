@@ -141,18 +141,23 @@ def share_table(opened: "Sequence[Workspace]") -> None:
         note(f"{', '.join(workspace.name for workspace in opened)} share no nuisance parameter")
 
 
-def open_together(specs: Sequence[str]) -> "Workspace":
-    """The workspace of all `specs`, with progress while they compile; says who shares what when they are several."""
+def open_together(specs: Sequence[str], mixed: Sequence[str] = ()) -> "Workspace":
+    """The workspace of all `specs`, with progress while they compile; says who shares what when they are several.
+
+    mixed : choices in which they may differ, which is said.
+    """
     from functools import partial
 
     from nuemstat.study import resolve
-    from nuemstat.workspace.combine import combine
+    from nuemstat.workspace.combine import combine, mixture
 
     members = []
     with progress("opening") as step:
         for done, spec in enumerate(specs):
             step(done, len(specs), f"opening {spec}")
             members.append(resolve(spec, progress=partial(step, done, len(specs))))
-    together = members[0] if len(members) == 1 else combine(members)
+    together = members[0] if len(members) == 1 and not mixed else combine(members, mixed=mixed)
     share_table(members)
+    for text in mixture(together):
+        note(f"warning: {text}")
     return together

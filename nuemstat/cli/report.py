@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nuemstat.cli.options import level
+from nuemstat.cli.options import mixed as mixed_option
 from nuemstat.cli.output import note, progress
 
 _ENTRIES = ("limits.json", "joint.json", "workspaces", "profiles")
@@ -32,6 +33,8 @@ _ENTRIES = ("limits.json", "joint.json", "workspaces", "profiles")
 )
 @click.option("--validate", is_flag=True, help="Compute the comparison with published numbers.")
 @click.option("--shares", is_flag=True, help="Take new joint limits apart as `nuemstat limits` does; minutes.")
+@click.option("--choices", is_flag=True, help="Compare new joint limits for every choice; a minute.")
+@mixed_option
 @click.option("--no-contours", is_flag=True, help="Leave out regions of two couplings and impacts.")
 @click.option("--joint-contours", is_flag=True, help="Regions of the joint fit too; minutes with many experiments.")
 @click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1),
@@ -45,6 +48,8 @@ def report_command(
     validation: Path | None,
     validate: bool,
     shares: bool,
+    choices: bool,
+    mixed: tuple[str, ...],
     no_contours: bool,
     joint_contours: bool,
     processes: int,
@@ -58,6 +63,9 @@ def report_command(
         raise click.UsageError("--validation and --validate: one of the two")
     if shares and results is not None:
         raise click.UsageError("--shares belongs to limits that are computed anew; --results has them or not")
+    if (choices or mixed) and results is not None:
+        name = "--choices" if choices else "--mixed"
+        raise click.UsageError(f"{name} belongs to limits that are computed anew; --results has its own")
     given = click.get_current_context().get_parameter_source("cl")
     if results is not None and given is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--cl belongs to limits that are computed anew; --results has its own level")
@@ -71,7 +79,8 @@ def report_command(
     with whole_folder(output) as folder, open_executor(kind, workers=processes) as executor:
         if results is None:
             with progress("limits") as step:
-                run(models or None, couplings or None, folder, level=cl, apart=shares, progress=step, executor=executor)
+                run(models or None, couplings or None, folder, level=cl, apart=shares, mixed=mixed, choices=choices,
+                    progress=step, executor=executor)  # fmt: skip
         else:
             _take_over(results, folder)
         if validate:

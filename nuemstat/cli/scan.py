@@ -28,6 +28,7 @@ def scan_command(
     look: str,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
+    mixed: tuple[str, ...],
     data: str,
     as_json: bool,
     output: Path | None,
@@ -40,7 +41,7 @@ def scan_command(
         raise click.UsageError(f"--coupling: found {', '.join(couplings)}; one coupling or two different ones")
     spans = options.range_table(ranges, couplings)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces)
+    workspace = open_together(workspaces, mixed)
     more = {} if points is None else {"points": points}
     found = _scan(workspace, couplings, ranges=spans, data=data, free=free, fixed=held, **more)
     if picture is not None:

@@ -18,13 +18,14 @@ def significance_command(
     at: float,
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
+    mixed: tuple[str, ...],
     data: str,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Significance at which the data reject one value of a coupling."""
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces)
+    workspace = open_together(workspaces, mixed)
     from nuemstat.stats.intervals import significance
 
     emit(significance(workspace, coupling, at, data=data, free=free, fixed=held), as_json=as_json, output=output)

@@ -92,6 +92,7 @@ class _Compilation:
             folded=tuple(
                 Folded(name=name, value=self.defaults[name]) for name in self.sensitive if name not in self.kept
             ),
+            choices=document.describes,
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")

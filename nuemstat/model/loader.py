@@ -36,10 +36,14 @@ class ModelFiles:
         self._others: dict[str, str] = {}
 
     def table(self, name: str) -> Table:
-        """One table of the folder."""
+        """One table of the folder, or MODEL/TABLE of another shipped model."""
         if name not in self._tables:
-            self._tables[name] = read_table(self.folder / name)
+            self._tables[name] = read_table(self._path(name))
         return self._tables[name]
+
+    def _path(self, name: str) -> Path:
+        own, shipped = self.folder / name, models_folder() / name
+        return shipped if "/" in name and not own.is_file() and shipped.is_file() else own
 
     def response(self, name: str) -> Path:
         """The path of a supplied response of the folder, which then counts as read."""
@@ -52,9 +56,9 @@ class ModelFiles:
         return ModelFiles(release_folder(name, where))
 
     def digest(self, name: str) -> str:
-        """sha256 of a file of the folder as it is now; '' for one that cannot be read."""
+        """sha256 of such a table or a file of the folder as it is now; '' for one that cannot be read."""
         try:
-            return hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+            return hashlib.sha256(self._path(name).read_bytes()).hexdigest()
         except OSError:
             return ""
 

@@ -27,6 +27,7 @@ Group = Literal[
     "spectrum",
     "reactor",
     "cut",
+    "electron_cut",
     "cevns",
     "quenching",
     "flux",
@@ -195,7 +196,11 @@ class ChannelField(Strict):
 
 
 class ModelDocument(Strict):
-    """A model file with its variants applied."""
+    """A model file with its variants applied.
+
+    describes : which of exclusive descriptions of one thing it takes, for example ``ge_quenching: lindhard``; members
+    of a joint fit may not differ in one.
+    """
 
     schema_: Literal["nuemstat/model/1"] = Field(alias="schema")
     name: Name
@@ -206,6 +211,7 @@ class ModelDocument(Strict):
     datasets: tuple[Name, ...]
     references: tuple[str, ...]
     conventions: Conventions = Conventions()
+    describes: dict[Name, Name] = Field(default_factory=dict)
     source: Source
     timing: Timing | None = None
     target: Target

@@ -36,6 +36,20 @@ def choose(name: str, available: Mapping[str, tuple[str, ...]], options: Iterabl
     return {group: chosen.get(group, known[0]) for group, known in available.items()}
 
 
+def describing(raw: Mapping[str, Any], choice: str) -> dict[str, str]:
+    """The options that make a choice of the model's, by the value that they take; empty where no group does.
+
+    raw : the model with its default options.
+    """
+    default = str((raw.get("describes") or {}).get(choice))
+    for options in (raw.get("variants") or {}).values():
+        overlays = {name: (overlay or {}).get("describes") or {} for name, overlay in options.items()}
+        found = {str(described.get(choice, default)): name for name, described in overlays.items()}
+        if len(found) > 1:
+            return found
+    return {}
+
+
 def merge(base: Any, patch: Any) -> Any:
     """`base` with a JSON merge patch applied; neither is changed. Another `type` replaces the whole part."""
     if not isinstance(patch, dict) or not isinstance(base, dict):

@@ -43,16 +43,31 @@ class JointCoupling:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The joint set of one coupling with one value of a choice, or without members; q_min : 2 NLL at its best fit."""
+
+    choice: str
+    value: str
+    without: tuple[str, ...]
+    taken: bool
+    coupling: str
+    unit: str
+    joint: Pieces
+    q_min: float
+
+
+@dataclass(frozen=True, slots=True)
 class Joint:
     """All of joint.json; share_cut : share below which limits without a member were not computed.
 
-    level, share_cut : None where they are not said.
+    level, share_cut : None where they are not said; choices : empty where they were not asked for.
     """
 
     level: float | None
     members: tuple[str, ...]
     couplings: tuple[JointCoupling, ...]
     share_cut: float | None
+    choices: tuple[Choice, ...] = ()
 
 
 def read_joint(folder: Path) -> Joint | None:
@@ -79,6 +94,7 @@ def read_joint(folder: Path) -> Joint | None:
             members=tuple(str(name) for name in content["members"]),
             couplings=tuple(_coupling(item) for item in content["couplings"]),
             share_cut=None if cut is None else float(cut),
+            choices=tuple(_choice(item) for item in content.get("choices") or ()),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NuemstatError(f"{path}: it is damaged ({error}); write it anew with `nuemstat limits`") from None
@@ -96,6 +112,19 @@ def _coupling(item: Mapping[str, Any]) -> JointCoupling:
             str(name): None if found is None else _pieces(found) for name, found in (item.get("without") or {}).items()
         },
         warnings=tuple(str(text) for text in item.get("warnings") or ()),
+    )
+
+
+def _choice(item: Mapping[str, Any]) -> Choice:
+    return Choice(
+        choice=str(item["choice"]),
+        value=str(item["value"]),
+        without=tuple(str(name) for name in item["without"]),
+        taken=bool(item["taken"]),
+        coupling=str(item["coupling"]),
+        unit=str(item["unit"]),
+        joint=_pieces(item["joint"]),
+        q_min=float(item["minimum_2nll"]),
     )
 
 
@@ -127,8 +156,10 @@ def size(pieces: Sequence[tuple[float | None, float | None]]) -> float | None:
 def parts(found: Joint, couplings: Sequence[str]) -> list[str]:
     """The tables of the joint fit, restricted to `couplings`."""
     chosen = [item for item in found.couplings if item.coupling in couplings]
+    choices = _choices([item for item in found.choices if item.coupling in couplings])
     if not chosen:
-        return [paragraph("Not taken apart for these results; `nuemstat limits` and `nuemstat report --shares` do it.")]
+        words = "Not taken apart for these results; `nuemstat limits` and `nuemstat report --shares` do it."
+        return [paragraph(words), *choices]
     level = "the same level" if found.level is None else f"{100 * found.level:g} %"
     cut = "" if found.share_cut is None else f"; below a share of {100 * found.share_cut:g} % they are not computed"
     words = (
@@ -137,7 +168,7 @@ def parts(found: Joint, couplings: Sequence[str]) -> list[str]:
         f"or at a bound adds to ndf and not to chi2, so that p near 1 says little. Without: the set at "
         f"{level} that is left when one experiment is taken out{cut}."
     )
-    return [paragraph(words), _overview(chosen), _without(chosen)]
+    return [paragraph(words), _overview(chosen), _without(chosen), *choices]
 
 
 def _overview(chosen: Sequence[JointCoupling]) -> str:
@@ -185,3 +216,31 @@ def _without(chosen: Sequence[JointCoupling]) -> str:
         return ""
     columns = ("coupling", "without", "its share", "set of the others", "largest |value| / joint", "unit")
     return table("The joint fit without one experiment", columns, rows, identity="without-table")
+
+
+def _choices(found: Sequence[Choice]) -> list[str]:
+    """The joint fit with every value of a choice, beside the one that was taken."""
+    if not found:
+        return []
+    whole = {(item.choice, item.coupling): size(item.joint) for item in found if item.taken}
+    rows = []
+    for item in found:
+        own, taken = size(item.joint), whole.get((item.choice, item.coupling))
+        cells = (
+            cell(item.coupling),
+            cell(item.choice),
+            cell(item.value if not item.without else f"without {', '.join(item.without)} ({item.value})"),
+            cell(written(item.joint), own, "set"),
+            number(own / taken if own is not None and taken else None),
+            number(item.q_min, 5),
+            cell(item.unit),
+            cell("taken" if item.taken else ""),
+        )
+        rows.append(Row(cells, coupling=item.coupling))
+    columns = ("coupling", "choice", "members", "set", "largest |value| / taken", "2 NLL", "unit", "remarks")
+    words = (
+        "Choices are descriptions that exclude each other; one fit holds one of them. Each is made here in all members "
+        "that have it, and these are left out. 2 NLL, compared between values of a choice for the same data, tells "
+        "whether a strong limit is that of a bad fit."
+    )
+    return [paragraph(words), table("The joint fit for every choice", columns, rows, identity="choices-table")]

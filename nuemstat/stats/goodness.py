@@ -254,7 +254,7 @@ def split(
                 if parameter.name in couplings:
                     copies[copied.name] = (parameter.name, experiment)
     made = Workspace(name=workspace.name, channels=tuple(channels), parameters=tuple(parameters),
-                     folded=workspace.folded, provenance=workspace.provenance)  # fmt: skip
+                     folded=workspace.folded, choices=workspace.choices, provenance=workspace.provenance)  # fmt: skip
     return made, copies
 
 

@@ -87,18 +87,21 @@ def written(intervals: Intervals) -> str:
     return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals) or "empty"
 
 
-def joint_limit(members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT) -> JointLimit:
+def joint_limit(
+    members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT, mixed: Sequence[str] = ()
+) -> JointLimit:
     """The limit of all members together, the share of each, their agreement, and the limit without each in turn.
 
     members : two or more workspaces that `combine` takes; nuisances of one name are one nuisance;
-    cut : members with a smaller share at every end of the set are not left out.
+    cut : members with a smaller share at every end of the set are not left out;
+    mixed : choices in which the members may differ, as `combine` takes them.
 
     Raises
     ------
     WorkspaceError : the coupling is held by none, or the workspaces cannot be combined;
     FitError : fewer than two members, or no fit that can be trusted.
     """
-    return taken_apart(members, limit(combine(members), coupling, cl=cl), cut=cut)
+    return taken_apart(members, limit(combine(members, mixed=mixed), coupling, cl=cl), cut=cut)
 
 
 def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT) -> JointLimit:
@@ -109,7 +112,8 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT)
     WorkspaceError, FitError : as `joint_limit`, or a limit of another question.
     """
     _check(members, found)
-    together = combine([_named(member) for member in members])
+    mixed = [choice for member in members for choice in member.choices]  # whoever found the limit has agreed to it
+    together = combine([_named(member) for member in members], mixed=mixed)
     problem = prepare(together, couplings=(found.coupling,))
     best = global_minimum(problem.likelihood, starts(problem.likelihood, floating(problem)))
     ends, compatibility = _at_ends(problem, best, found), None

@@ -8,6 +8,7 @@ from nuemstat.errors import FitError
 from nuemstat.stats.data import default, substituted, to_workspace
 from nuemstat.stats.likelihood import KernelName, Likelihood
 from nuemstat.workspace.bins import expanded
+from nuemstat.workspace.combine import taken
 from nuemstat.workspace.document import Workspace
 
 
@@ -32,6 +33,7 @@ class Problem:
         for entry in entries:
             for key, value in entry.schemes.items():
                 schemes.setdefault(key, []).append(value)
+        schemes |= {choice: list(values) for choice, values in taken(self.workspace.choices).items()}
         return {
             "workspaces": tuple(dict.fromkeys(entry.model for entry in entries)) or (self.workspace.name,),
             "schemes": {key: ", ".join(dict.fromkeys(values)) for key, values in schemes.items()},

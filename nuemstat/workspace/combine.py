@@ -1,13 +1,14 @@
 """Joint fits: several workspaces as one, parameters shared by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nuemstat.errors import WorkspaceError
+from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.workspace.document import Folded, Parameter, Workspace
 
 _LONGEST = 100  # characters of a name; file systems take 255, endings among them
+_JOINT = "__x__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +21,24 @@ class Shared:
     workspaces: tuple[str, ...]
 
 
-def combine(workspaces: Sequence[Workspace], *, name: str | None = None) -> Workspace:
+def combine(workspaces: Sequence[Workspace], *, name: str | None = None, mixed: Sequence[str] = ()) -> Workspace:
     """One workspace with the channels of all; equal names of parameters mean one parameter.
 
     A member may be insensitive to a coupling that another holds. `name` defaults to the members' names
     joined with ``__x__``, or to ``joint_of_15`` where that would be too long for the name of a file.
+    mixed : choices, such as ``ge_quenching``, of which the members may have made different ones; the joint workspace
+    then holds them all, joined with ``__x__``, and every result names them.
 
     Raises
     ------
     WorkspaceError : nothing to combine, one name with two definitions, a data set or channel used twice, or a
-        coupling that one member folded and another holds or folded elsewhere.
+        coupling that one member folded and another holds or folded elsewhere; members with different choices, or
+        `mixed` with a choice that none of them made.
     """
     members = list(workspaces)
     if not members:
         raise WorkspaceError("combine: found no workspace; one or more are needed")
+    made = _choices(members, mixed)
     if len(members) == 1 and name is None:
         return members[0]
     for a, b in combinations(members, 2):
@@ -45,12 +50,13 @@ def combine(workspaces: Sequence[Workspace], *, name: str | None = None) -> Work
         channels=tuple(channel for member in members for channel in member.channels),
         parameters=parameters,
         folded=folded,
+        choices=_joined_choices(made, mixed),
         provenance=tuple(entry for member in members for entry in member.provenance),
     )
 
 
 def _name(members: Sequence[Workspace]) -> str:
-    joined = "__x__".join(member.name for member in members)
+    joined = _JOINT.join(member.name for member in members)
     return joined if len(joined) <= _LONGEST else f"joint_of_{len(members)}"
 
 
@@ -68,6 +74,43 @@ def sharing(workspaces: Iterable[Workspace]) -> tuple[Shared, ...]:
         for name, members in users.items()
         if len(members) > 1
     )
+
+
+def taken(choices: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What the members of a workspace chose, several values where they differ."""
+    return {choice: tuple(value.split(_JOINT)) for choice, value in choices.items()}
+
+
+def mixture(workspace: Workspace) -> tuple[str, ...]:
+    """In words, each choice in which the members of a joint workspace differ."""
+    found = {choice: values for choice, values in taken(workspace.choices).items() if len(values) > 1}
+    return tuple(f"{choice}: the members differ, {' and '.join(values)}" for choice, values in found.items())
+
+
+def _choices(members: Sequence[Workspace], mixed: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Who made which choice: names of members by choice and value."""
+    made: dict[str, dict[str, list[str]]] = {}
+    for member in members:
+        for choice, value in member.choices.items():
+            for part in value.split(_JOINT):
+                made.setdefault(choice, {}).setdefault(part, []).append(member.name)
+    for choice in mixed:
+        if choice not in made:
+            known = f"theirs are {', '.join(made)}" if made else "they make none"
+            raise WorkspaceError(f"combine: no member makes choice {choice!r}; {known}{suggestion(choice, list(made))}")
+    return made
+
+
+def _joined_choices(made: Mapping[str, Mapping[str, Sequence[str]]], mixed: Sequence[str]) -> dict[str, str]:
+    """One value of every choice, or all of them joined where they may be mixed."""
+    for choice, users in made.items():
+        if len(users) > 1 and choice not in mixed:
+            found = ", ".join(f"{value} in {' and '.join(names)}" for value, names in users.items())
+            raise WorkspaceError(
+                f"combine: {choice}: found {found}; one for all is allowed, or to ask for --mixed {choice} "
+                f'(mixed=("{choice}",) in Python)'
+            )
+    return {choice: _JOINT.join(sorted(users)) for choice, users in made.items()}
 
 
 def _refuse_shared_data(a: Workspace, b: Workspace) -> None:

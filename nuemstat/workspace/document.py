@@ -222,13 +222,17 @@ _KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "
 
 
 class Workspace(AsHtml, Strict):
-    """The whole document, immutable; see the package documentation for the meaning of each part."""
+    """The whole document, immutable; see the package documentation for the meaning of each part.
+
+    choices : which of exclusive descriptions was taken, ``ge_quenching: lindhard``; one fit holds one of each.
+    """
 
     schema_: Literal["nuemstat/workspace/1"] = Field(default="nuemstat/workspace/1", alias="schema")
     name: Name
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
     parameters: tuple[Parameter, ...]
     folded: tuple[Folded, ...] = ()
+    choices: dict[Name, Name] = Field(default_factory=dict)
     provenance: tuple[Provenance, ...] = ()
 
     @model_validator(mode="after")
@@ -288,8 +292,13 @@ class Workspace(AsHtml, Strict):
     @cached_property
     def digest(self) -> str:
         """sha256 of the physics content: no version, path or date."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"})
+        content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"} | self._unsaid)
         return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
+
+    @property
+    def _unsaid(self) -> set[str]:
+        """Optional fields that a document leaves out; without choices the digest is that of a document before them."""
+        return set() if self.choices else {"choices"}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Workspace":
         """A copy, not checked again; of other content it has a digest of its own."""
@@ -364,9 +373,13 @@ class Workspace(AsHtml, Strict):
             raise WorkspaceError(f"{where}: digest: found {digest}; the content gives {workspace.digest}")
         return workspace
 
+    def content(self) -> dict[str, Any]:
+        """The document as the data of JSON, without the keys that hold nothing."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=self._unsaid)
+
     def to_json(self) -> str:
         """The document as text: keys in a fixed order, one array of numbers per line."""
-        content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        content = self.content()
         head = {"schema": content.pop("schema"), "name": content.pop("name"), "digest": self.digest}
         return pretty(head | content) + "\n"
 

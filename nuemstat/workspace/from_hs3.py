@@ -111,7 +111,7 @@ def _native(document: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, A
             samples = [told_by(written[s["name"]], s.get("monomial", {})) | s for s in channel["samples"]]
             channel = channel | {"observed": data[f"{channel['name']}_data"], "samples": samples}
         channels.append(channel)
-    parts = {key: kept[key] for key in ("parameters", "folded", "provenance")}
+    parts = {key: kept[key] for key in ("parameters", "folded", "choices", "provenance") if key in kept}
     return {"schema": "nuemstat/workspace/1", "name": kept["workspace"], "channels": channels, **parts}
 
 

@@ -24,6 +24,7 @@ def memo(
 ) -> dict[str, Any]:
     """The part of a workspace that HS3 does not carry, and how the file was written."""
     whole = workspace.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"channels"})
+    choices = {"choices": whole["choices"]} if whole["choices"] else {}
     written = {distribution["name"]: distribution.get("samples", ()) for distribution in distributions}
     return {
         "schema": SCHEMA,
@@ -35,6 +36,7 @@ def memo(
         "pedestal": pedestal,
         "parameters": whole["parameters"],
         "folded": whole["folded"],
+        **choices,
         "provenance": whole["provenance"],
         "channels": [_channel(channel, written.get(channel.name, ())) for channel in workspace.channels],
     }

@@ -100,7 +100,7 @@ def write_file(path: Path, histograms: Mapping[str, Histogram], texts: Mapping[s
 
 def skeleton(workspace: Workspace) -> dict[str, Any]:
     """The native document with the name of a histogram in the place of each array of numbers."""
-    document = workspace.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document = workspace.content()
     for channel in document["channels"]:
         for part in ("observed", "errors", "covariance"):
             if part in channel:

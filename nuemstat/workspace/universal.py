@@ -47,6 +47,7 @@ def substitute(workspace: Workspace, universal: str) -> Workspace:
         channels=workspace.channels,
         parameters=tuple(parameters),
         folded=workspace.folded,
+        choices=workspace.choices,
         provenance=workspace.provenance,
     )
 
