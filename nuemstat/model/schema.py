@@ -30,6 +30,8 @@ Group = Literal[
     "flux",
     "channels",
     "systematic",
+    "data",
+    "background",
     "efficiency",
 ]
 
