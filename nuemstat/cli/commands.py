@@ -13,6 +13,7 @@ from nuemstat.cli.impacts import impacts_command
 from nuemstat.cli.inspect import inspect_command
 from nuemstat.cli.limit import limit_command
 from nuemstat.cli.limits import limits_command
+from nuemstat.cli.members import members_command
 from nuemstat.cli.models import models_command
 from nuemstat.cli.new import new_command
 from nuemstat.cli.report import report_command
@@ -33,6 +34,7 @@ def application() -> None:
 
 for command in (
     models_command,
+    members_command,
     new_command,
     compile_command,
     check_command,
