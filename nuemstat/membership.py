@@ -163,7 +163,8 @@ class Standing:
         found = self.assessment
         pull = "-" if found.largest is None else f"{found.largest} {found.pulls[found.largest]:+.2f}"
         outcome = "stays" if found.stays else "leaves: " + "; ".join(found.failures)
-        return (found.model, "yes" if self.member.default else "no", found.fit.p_text, pull, outcome, self.member.reason)
+        place = "yes" if self.member.default else "no"
+        return (found.model, place, found.fit.p_text, pull, outcome, self.member.reason)
 
 
 def standings(

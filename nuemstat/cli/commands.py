@@ -34,7 +34,6 @@ def application() -> None:
 
 for command in (
     models_command,
-    members_command,
     new_command,
     compile_command,
     check_command,
@@ -45,6 +44,7 @@ for command in (
     significance_command,
     impacts_command,
     coverage_command,
+    members_command,
     limits_command,
     export_command,
     validate_command,
