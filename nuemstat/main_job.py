@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nuemstat.errors import ModelError, WorkspaceError, suggestion
+from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.folder import whole_folder
+from nuemstat.membership import listed
 from nuemstat.study import resolve, sensitive_couplings
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.combine import combine
@@ -43,16 +44,8 @@ class MainResult:
 
 
 def world_models() -> tuple[str, ...]:
-    """The shipped data models of the main job, as models/world.yaml lists them."""
-    from nuemstat import resources
-    from nuemstat.model.loader import read_yaml
-
-    path = resources.models_folder() / "world.yaml"
-    content, _ = read_yaml(path)
-    names = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{path}: models: found {names!r}; a list of model names is allowed")
-    return tuple(names)
+    """The shipped data models of the main job, those of models/world.yaml with default: true."""
+    return tuple(name for name, member in listed().items() if member.default)
 
 
 @dataclass(frozen=True, slots=True)

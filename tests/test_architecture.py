@@ -37,6 +37,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("study",),
     ("ours",),
     ("sidebyside", "choices"),
+    ("membership",),
     ("main_job", "validate", "release"),
     ("report",),
     ("cli",),

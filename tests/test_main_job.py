@@ -7,27 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from nuemstat import main_job, study
-from nuemstat.errors import ModelError, NuemstatError, WorkspaceError
+from nuemstat.errors import NuemstatError, WorkspaceError
 from nuemstat.tables import read_table
 from nuemstat.workspace.document import Workspace
 
 FEW = ("millicharge", "magnetic_moment_e", "millicharge_emu")
-
-
-def test_world_models_are_shipped():
-    from nuemstat.model.loader import shipped_models
-
-    assert set(main_job.world_models()) <= set(shipped_models())
-
-
-@pytest.mark.parametrize("text", ["models: []", "model: [a]", "models: {a: b}", "- a"])
-def test_a_damaged_list_of_models_is_one_clear_line(text, tmp_path, monkeypatch):
-    import nuemstat.model.loader  # noqa: F401 - which keeps the name that it finds when it is imported
-
-    (tmp_path / "world.yaml").write_text(text)
-    monkeypatch.setattr("nuemstat.resources.models_folder", lambda: tmp_path)
-    with pytest.raises(ModelError, match=r"world.yaml: models: found .*; a list of model names is allowed"):
-        main_job.world_models()
 
 
 @pytest.fixture

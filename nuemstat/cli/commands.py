@@ -13,6 +13,7 @@ from nuemstat.cli.impacts import impacts_command
 from nuemstat.cli.inspect import inspect_command
 from nuemstat.cli.limit import limit_command
 from nuemstat.cli.limits import limits_command
+from nuemstat.cli.members import members_command
 from nuemstat.cli.models import models_command
 from nuemstat.cli.new import new_command
 from nuemstat.cli.report import report_command
@@ -43,6 +44,7 @@ for command in (
     significance_command,
     impacts_command,
     coverage_command,
+    members_command,
     limits_command,
     export_command,
     validate_command,

@@ -262,12 +262,12 @@ class _Compilation:
 
     def _scoped(self, name: str, row: NuisanceField) -> str:
         """The parameter that modifiers hang on: shared, its own, or for a partial correlation the sum of both."""
-        return name if row.scope == "global" and row.correlation is None else self._local(name)
+        return name if row.scope == "global" and not row.is_mixed else self._local(name)
 
     def _independent(self, name: str, row: NuisanceField) -> tuple[str, ...]:
-        """The independent parameters behind a row."""
-        if row.scope == "global" and row.correlation is not None:
-            return (name, f"{self._local(name)}_local")
+        """The independent parameters behind a row; the shared one of a mixed row first."""
+        if row.is_mixed:
+            return (row.shared or name, f"{self._local(name)}_local")
         return (self._scoped(name, row),)
 
     def _couplings(self) -> Iterable[CouplingParameter]:
@@ -282,6 +282,7 @@ class _Compilation:
             )
 
     def _constrained(self) -> Iterable[ConstrainedParameter]:
+        common: dict[str, ConstrainedParameter] = {}
         for name, row in self.nuisances.items():
             centre, unit = split_quantity(row.centre, f"nuisances.{name}.centre")
             sigma, sigma_unit = split_quantity(row.sigma, f"nuisances.{name}.sigma")
@@ -289,6 +290,9 @@ class _Compilation:
                 raise ModelError(f"nuisances.{name}: centre in {unit!r}, sigma in {sigma_unit!r}; write one unit")
             floor = -1 / self._relative_width(name, row) if row.norm == "linear" else None
             for parameter in self._independent(name, row):
+                if parameter == row.shared:  # of rows that differ, so it has a definition of its own
+                    common[parameter] = shared_parameter(parameter, row.group)
+                    continue
                 yield ConstrainedParameter(
                     name=parameter,
                     quantity=row.quantity,
@@ -299,11 +303,12 @@ class _Compilation:
                     source=row.source,
                     bounds=(None if floor is None else rounded(floor)[0], None),
                 )
+        yield from common.values()
 
     def _mixed(self) -> Iterable[DerivedParameter]:
         """sqrt(rho) shared + sqrt(1 - rho) local, of unit width like both."""
         for name, row in self.nuisances.items():
-            if row.scope == "global" and row.correlation is not None:
+            if row.is_mixed and row.correlation is not None:
                 weights = rounded([sqrt(row.correlation), sqrt(1 - row.correlation)])
                 terms = dict(zip(self._independent(name, row), weights, strict=True))
                 yield DerivedParameter(name=self._scoped(name, row), terms=terms)
@@ -347,6 +352,19 @@ class _Compilation:
             ),
             spectrum=spectrum,
         )
+
+
+def shared_parameter(name: str, group: str) -> ConstrainedParameter:
+    """What correlated rows have in common, in units of the standard deviation of each; the same in every model."""
+    return ConstrainedParameter(
+        name=name,
+        quantity="common part of correlated rows, in standard deviations of each",
+        centre=0.0,
+        sigma=1.0,
+        unit="1",
+        group=group,
+        source="rows with a correlation that name it as shared",
+    )
 
 
 def _sample_name(process: str, term: Monomial) -> str:

@@ -33,6 +33,8 @@ Group = Literal[
     "flux",
     "channels",
     "systematic",
+    "data",
+    "background",
     "efficiency",
 ]
 

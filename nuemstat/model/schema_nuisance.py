@@ -29,7 +29,9 @@ class NuisanceField(Strict):
     depends on it is computed anew at the anchors, but for those that `only` leaves out; centre, sigma : in the unit of
     that number; norm : it scales `processes`; cause : what the norm stands for, and `reason` why a process that
     depends on this cause is not scaled; alternatives : templates of `processes` that were released for it (centre 0,
-    sigma 1); correlation : of a global row between two models, sqrt(correlation) shared + sqrt(1 - correlation) local.
+    sigma 1); correlation : of a global row with rows of other models, or of the same one, that name the same `shared`,
+    sqrt(correlation) shared + sqrt(1 - correlation) local; shared : the parameter that correlated rows have in common,
+    where they differ in name or width; the name of the row, which is then the same everywhere, when left out.
     """
 
     quantity: str
@@ -49,6 +51,7 @@ class NuisanceField(Strict):
     interpolation: Literal["additive", "multiplicative"] = "multiplicative"
     axes: tuple[Name, ...] | None = None
     correlation: Annotated[float, Field(gt=0, lt=1)] | None = None
+    shared: Name | None = None
     source: str
     status: str = "read"
     note: str | None = None
@@ -68,6 +71,12 @@ class NuisanceField(Strict):
             raise ValueError(f"found centre {self.centre}, sigma {self.sigma}; alternatives have centre 0 and sigma 1")
         return self
 
+    @model_validator(mode="after")
+    def _shared_where_correlated(self) -> "NuisanceField":
+        if self.shared is not None and self.correlation is None:
+            raise ValueError(f"shared: found {self.shared!r} without a correlation; it is allowed beside one")
+        return self
+
     @field_validator("anchors")
     @classmethod
     def _both_sides(cls, anchors: tuple[float, ...]) -> tuple[float, ...]:
@@ -76,6 +85,11 @@ class NuisanceField(Strict):
             found = ", ".join(f"{alpha:g}" for alpha in anchors)
             raise ValueError(f"found [{found}]; rising values in sigma on both sides of 0, without it, are allowed")
         return anchors
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it is in part shared and in part its own."""
+        return self.scope == "global" and self.correlation is not None
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ COMMANDS = [
     "significance",
     "impacts",
     "coverage",
+    "members",
     "limits",
     "export",
     "validate",
