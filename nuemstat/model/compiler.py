@@ -92,7 +92,7 @@ class _Compilation:
             ),
         )
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
+        warnings = tuple(f"warning: {text}" for text in (*self.model.warnings, *self.bench.warnings.values()))
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         notes = (*document.notes, *warnings, *deviations)
         return workspace.model_copy(update={"provenance": (self._provenance(notes),)})

@@ -27,6 +27,7 @@ Group = Literal[
     "cut",
     "cevns",
     "quenching",
+    "electron_cut",
     "flux",
     "channels",
     "systematic",
@@ -173,7 +174,12 @@ class ChannelField(Strict):
 
 
 class ModelDocument(Strict):
-    """A model file with its variants applied."""
+    """A model file with its variants applied.
+
+    variants : group -> option -> overlay, a merge patch of this file; the first option is the default. An overlay has
+    one key that is not of the file, ``sets: {group: option}``: the options of other groups that it takes with it.
+    order : keys that several groups set, by their dotted path, and the groups as their overlays are applied there.
+    """
 
     schema_: Literal["nuemstat/model/1"] = Field(alias="schema")
     name: Name
@@ -193,7 +199,8 @@ class ModelDocument(Strict):
     backgrounds: dict[Name, Background] = Field(default_factory=dict)
     nuisances: dict[Name, NuisanceField] = Field(default_factory=dict)
     free: dict[Name, FreeField] = Field(default_factory=dict)
-    variants: dict[Group, dict[Name, Any]] = Field(default_factory=dict)
+    variants: dict[Group, dict[Name, dict[str, Any] | None]] = Field(default_factory=dict)
+    order: dict[str, tuple[Group, ...]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
