@@ -206,7 +206,7 @@ WARNING = "warning: "
 
 
 class Provenance(Strict):
-    """Where a workspace comes from; outside the digest. Notes that begin with `WARNING` go into every result."""
+    """Where a workspace comes from; outside the digest."""
 
     model: str
     variants: dict[str, str]
