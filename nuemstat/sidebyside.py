@@ -114,7 +114,7 @@ def _tested(experiment: str, workspace: Workspace, remarks: Sequence[str]) -> St
     from nuemstat.stats.goodness import goodness
 
     found = goodness(workspace)
-    if not found.warnings:
+    if not set(found.warnings) - set(workspace.warnings):
         p = found.p_value if math.isfinite(found.p_value) else None
         return StandardFit(experiment, found.q_min, found.ndof, p, None, "; ".join(remarks))
     toys = goodness(workspace, toys=TOYS).toys or {}

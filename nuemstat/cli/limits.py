@@ -76,11 +76,20 @@ def limits_command(
         _print_choices(found.choices)
     if choices and not found.choices:
         note("none of the experiments makes a choice; there is nothing to compare")
-    warned = [(item.coupling, label(item), text) for item in found.limits for text in item.warnings]
-    warned += [(item.coupling, JOINT, text) for item in found.joint for text in item.warnings]
-    for coupling, who, text in dict.fromkeys(warned):
-        note(f"warning: {coupling}, {who}: {text}")
+    _warn([*((label(item), item) for item in found.limits), *((JOINT, item) for item in found.joint)])
     note(f"wrote {output}")
+
+
+def _warn(found: "Sequence[tuple[str, Limit | JointLimit]]") -> None:
+    """Each warning of each set of limits in one line, without the couplings where all of them have it."""
+    having: dict[tuple[str, str], list[str]] = {}
+    for who, item in found:
+        for text in item.warnings:
+            having.setdefault((who, text), []).append(item.coupling)
+    for (who, text), names in having.items():
+        every = {item.coupling for other, item in found if other == who}
+        couplings = "" if set(names) == every and len(every) > 1 else f"{', '.join(dict.fromkeys(names))}, "
+        note(f"warning: {couplings}{who}: {text}")
 
 
 def _print(found: "Sequence[Limit]", cl: float) -> None:

@@ -24,6 +24,7 @@ from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomi
 from nuemstat.strict import one_line
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import (
+    WARNING,
     Channel,
     ConstrainedParameter,
     CouplingParameter,
@@ -96,7 +97,7 @@ class _Compilation:
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        warnings = tuple(f"warning: {text}" for text in self.bench.warnings.values())
+        warnings = tuple(f"{WARNING}{text}" for text in (*self.model.warnings, *self.bench.warnings.values()))
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         notes = (*document.notes, *warnings, *deviations)
         return workspace.model_copy(update={"provenance": (self._provenance(notes, spectrum),)})

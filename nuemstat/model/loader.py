@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from nuemstat.errors import ModelError, suggestion
 from nuemstat.model import variants
+from nuemstat.model.overlays import Overlays
 from nuemstat.model.schema import SCHEMA, ModelDocument
 from nuemstat.notebook import AsHtml
 from nuemstat.resources import models_folder, release_folder
@@ -73,7 +74,8 @@ class ModelFiles:
 class Model(AsHtml):
     """An experiment with its variants chosen.
 
-    raw : the file's content with the overlays applied; variants : option of each group; groups : all options.
+    raw : the file's content with the overlays applied; variants : option of each group; groups : all options;
+    warnings : what a reader of the result must know of the choice of variants.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class Model(AsHtml):
     groups: Mapping[str, tuple[str, ...]]
     digest: str
     files: ModelFiles = field(repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         chosen = {group: f"{option} (of {', '.join(self.groups[group])})" for group, option in self.variants.items()}
@@ -166,9 +169,12 @@ def load_model(spec: str) -> Model:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise ModelError(f"{path}: schema: found {found!r}; this version reads {SCHEMA!r}")
     base = validated(raw, path)
-    available = variants.groups(raw)
-    chosen = variants.choose(base.name, available, options)
-    return Model(path, variants.apply(raw, chosen), chosen, available, digest, ModelFiles(path.parent))
+    overlays = Overlays(str(path), raw)
+    overlays.check()
+    chosen = variants.choose(base.name, overlays, options)
+    notes = variants.remarks(base.name, overlays, chosen)
+    model = variants.apply(raw, chosen)
+    return Model(path, model, chosen, overlays.groups, digest, ModelFiles(path.parent), notes)
 
 
 def validated(raw: Mapping[str, Any], path: Path) -> ModelDocument:

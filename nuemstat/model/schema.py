@@ -202,6 +202,9 @@ class ModelDocument(Strict):
 
     describes : which of exclusive descriptions of one thing it takes, for example ``ge_quenching: lindhard``; members
     of a joint fit may not differ in one.
+    variants : group -> option -> overlay, a merge patch of this file; the first option is the default. An overlay has
+    one key that is not of the file, ``sets: {group: option}``: the options of other groups that it takes with it.
+    order : keys that several groups set, by their dotted path, and the groups as their overlays are applied there.
     """
 
     schema_: Literal["nuemstat/model/1"] = Field(alias="schema")
@@ -223,7 +226,8 @@ class ModelDocument(Strict):
     backgrounds: dict[Name, Background] = Field(default_factory=dict)
     nuisances: dict[Name, NuisanceField] = Field(default_factory=dict)
     free: dict[Name, FreeField] = Field(default_factory=dict)
-    variants: dict[Group, dict[Name, Any]] = Field(default_factory=dict)
+    variants: dict[Group, dict[Name, dict[str, Any] | None]] = Field(default_factory=dict)
+    order: dict[str, tuple[Group, ...]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -1,39 +1,70 @@
 """Variants of a model: overlays chosen by name, and numbers of a model file set by their path.
 
-An overlay is a JSON merge patch (RFC 7386): its keys replace those of the model, null removes a key.
+An overlay is a JSON merge patch (RFC 7386): its keys replace those of the model, null removes a key. How the overlays
+of several groups meet stands in `nuemstat.model.overlays`.
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from nuemstat.errors import ModelError, suggestion
+from nuemstat.model.overlays import Key, Overlays, at, edits, put
 from nuemstat.physics.electron import EQUIVALENT_PHOTONS
 
 
-def groups(raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The variant groups of a raw model and their options, the default first."""
-    return {group: tuple(options) for group, options in (raw.get("variants") or {}).items()}
-
-
-def choose(name: str, available: Mapping[str, tuple[str, ...]], options: Iterable[str]) -> dict[str, str]:
-    """One option per group: the named ones, and the first of every other group.
+def choose(name: str, overlays: Overlays, options: Iterable[str]) -> dict[str, str]:
+    """One option per group: the named ones, those that they take with them, and the first of every other group.
 
     Raises
     ------
-    ModelError : an option that no group has, or two of one group.
+    ModelError : an option that no group has, two of one group, or one that another one excludes.
     """
-    chosen: dict[str, str] = {}
+    available = overlays.groups
+    named: dict[str, str] = {}
     for option in options:
         group = next((group for group, known in available.items() if option in known), None)
         if group is None:
             known = [o for group in available.values() for o in group]
             listing = "; ".join(f"{g}: {', '.join(o)}" for g, o in available.items()) or "none"
             raise ModelError(f"{name}: no variant {option!r}; it has {listing}{suggestion(option, known)}")
-        if group in chosen and chosen[group] != option:
-            raise ModelError(f"{name}: variants {chosen[group]!r} and {option!r} are both of group {group!r}; name one")
-        chosen[group] = option
-    return {group: chosen.get(group, known[0]) for group, known in available.items()}
+        if group in named and named[group] != option:
+            raise ModelError(f"{name}: variants {named[group]!r} and {option!r} are both of group {group!r}; name one")
+        named[group] = option
+    taken = _taken(name, overlays, named)
+    _refuse_undone(name, overlays, named, taken)
+    return {group: taken.get(group, known[0]) for group, known in available.items()}
+
+
+def _taken(name: str, overlays: Overlays, named: Mapping[str, str]) -> dict[str, str]:
+    """The named options and those that they take with them, in turn."""
+    taken, takers, waiting = dict(named), dict[str, str](), list(named.items())
+    while waiting:
+        group, option = waiting.pop(0)
+        for other, wanted in overlays.sets(group, option).items():
+            found = taken.setdefault(other, wanted)
+            if found != wanted and other in named:
+                raise ModelError(f"{name}: {option!r} takes {other}={wanted}; {found!r} was asked for")
+            if found != wanted:
+                raise ModelError(f"{name}: {option!r} takes {other}={wanted}; {takers[other]!r} takes {other}={found}")
+            if other not in takers and other not in named:
+                waiting.append((other, wanted))
+            takers.setdefault(other, option)
+    return taken
+
+
+def _refuse_undone(name: str, overlays: Overlays, named: Mapping[str, str], taken: Mapping[str, str]) -> None:
+    """A named option that leaves a key of its group alone, where an option of another group sets it all the same."""
+    for group, option in named.items():
+        for guest in taken:
+            if guest == group or group in overlays.sets(guest, taken[guest]):
+                continue
+            owned = {key for _, (key, _) in overlays.owned(group, guest)}
+            for key, value in overlays.edits_of(guest, taken).items():
+                stands = overlays.edits[group, option].get(key, at(overlays.raw, key))
+                if key in owned and stands != value and not overlays.ordered(group, guest, key):
+                    raise ModelError(f"{name}: {taken[guest]!r} sets {'.'.join(key)}; {option!r} was asked for")
 
 
 def describing(raw: Mapping[str, Any], choice: str) -> dict[str, str]:
@@ -52,35 +83,27 @@ def describing(raw: Mapping[str, Any], choice: str) -> dict[str, str]:
 
 def merge(base: Any, patch: Any) -> Any:
     """`base` with a JSON merge patch applied; neither is changed. Another `type` replaces the whole part."""
-    if not isinstance(patch, dict) or not isinstance(base, dict):
-        return copy.deepcopy(patch)
-    if "type" in patch and patch["type"] != base.get("type"):
-        return copy.deepcopy(patch)
-    merged = {key: value for key, value in base.items() if key not in patch or patch[key] is not None}
-    for key, value in patch.items():
-        if value is not None:
-            merged[key] = merge(merged.get(key), value)
-    return merged
+    for key, value in edits(patch, base):
+        base = put(base, key, value)
+    return base
 
 
 def apply(raw: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     """The raw model with the chosen overlays, and only the nuisances of the chosen pulls.
 
-    The pulls of `paper` are always local: a published analysis shares them with nobody. Processes and responses that an
-    overlay removed are taken out of the rows that name them, and rows that are left with nothing fall away.
+    The pulls of `paper` are always local: a published analysis shares them with nobody. Processes, responses and parts
+    that an overlay removed are taken out of the rows that name them, and rows that are left with nothing fall away.
     """
-    model: dict[str, Any] = dict(raw)
-    for group, option in chosen.items():
-        model = merge(model, raw["variants"][group][option] or {})
+    model = Overlays("", raw).composed(chosen)
     pulls = chosen.get("pulls", "full")
-    gone = _sections(raw) - _sections(model)
+    gone, vanished = _sections(raw) - _sections(model), partial(_vanished, raw, model)
     rows: dict[str, Any] = {}
     for name, row in (model.get("nuisances") or {}).items():
-        kept = _without(row, gone)
+        kept = _without(row, gone, vanished)
         if kept is not None and pulls in row.get("pulls", (pulls,)):
             rows[name] = kept | {"scope": "local"} if pulls == "paper" else kept
     model["nuisances"] = rows
-    free = {name: _without(row, gone) for name, row in (model.get("free") or {}).items()}
+    free = {name: _without(row, gone, vanished) for name, row in (model.get("free") or {}).items()}
     model["free"] = {name: row for name, row in free.items() if row is not None}
     return _without_idle_mass(model, raw)
 
@@ -108,7 +131,7 @@ def _sections(raw: Mapping[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
-def _without(row: Any, gone: set[tuple[str, str]]) -> Any:
+def _without(row: Any, gone: set[tuple[str, str]], vanished: Callable[[str], bool]) -> Any:
     """A row without the processes and paths that are gone, None where one of its lists is then empty."""
     if not isinstance(row, dict):
         return row
@@ -116,7 +139,7 @@ def _without(row: Any, gone: set[tuple[str, str]]) -> Any:
     kept = dict(row)
     if isinstance(row.get("varies"), str | list):
         paths = [row["varies"]] if isinstance(row["varies"], str) else row["varies"]
-        left = [path for path in paths if tuple(str(path).split(".")[:2]) not in gone]
+        left = [path for path in paths if tuple(str(path).split(".")[:2]) not in gone and not vanished(path)]
         kept["varies"] = left[0] if isinstance(row["varies"], str) and left else left
     if isinstance(row.get("processes"), list):
         kept["processes"] = [process for process in row["processes"] if process not in processes]
@@ -124,6 +147,40 @@ def _without(row: Any, gone: set[tuple[str, str]]) -> Any:
         kept["only"] = row["only"] | {"processes": [p for p in row["only"]["processes"] if p not in processes]}
     emptied = [kept.get("varies"), kept.get("processes"), (kept.get("only") or {}).get("processes")]
     return None if [] in emptied and kept != row else kept
+
+
+def _vanished(raw: Mapping[str, Any], model: Mapping[str, Any], path: str) -> bool:
+    """Whether the file has what stands on the way to a number, and the model with its variants no longer has it."""
+    way: Key = tuple(str(path).split("."))
+    while way and at(raw, way) is None:
+        way = way[:-1]
+    return at(model, way) is None
+
+
+def remarks(name: str, overlays: Overlays, chosen: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each option that changes the model alone and, beside the others, has nothing left to act on."""
+    default = {group: options[0] for group, options in overlays.groups.items()}
+    active = {group: option for group, option in chosen.items() if option != default[group]}
+    if len(active) < 2:
+        return ()
+    found = []
+    for group, option in active.items():
+        if not _idle(overlays, dict(chosen), group) or _idle(overlays, default | {group: option}, group):
+            continue
+        others = {other: taken for other, taken in active.items() if other != group}
+        by = {o: t for o, t in others.items() if _idle(overlays, default | {group: option, o: t}, group)} or others
+        found.append(
+            f"{name}: variant {option!r} has nothing left to act on beside {' and '.join(map(repr, by.values()))}"
+        )
+    return tuple(found)
+
+
+def _idle(overlays: Overlays, chosen: dict[str, str], group: str) -> bool:
+    """Whether the option of a group makes no difference to its default, and not because both say the same."""
+    model = apply(overlays.raw, chosen)
+    if model != apply(overlays.raw, chosen | {group: overlays.groups[group][0]}):
+        return False
+    return any(at(model, key) != value for key, value in overlays.edits_of(group, chosen).items())
 
 
 def with_value(raw: Mapping[str, Any], path: str, value: str | float) -> dict[str, Any]:

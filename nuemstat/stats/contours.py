@@ -88,7 +88,10 @@ def contour_scan(
     found = traced(plan, cl, heights)
     grid = scanned(problem, spans, points, plan)
     content = {field.name: getattr(grid, field.name) for field in fields(grid)}
-    content |= {"valid": grid.valid and found.valid, "warnings": (*grid.warnings, *found.warnings)}
+    content |= {
+        "valid": grid.valid and found.valid,
+        "warnings": tuple(dict.fromkeys((*grid.warnings, *found.warnings))),
+    }
     return ContourScan(**content, minima=found.minima, regions=found.regions, accuracy=found.accuracy, contour=found)
 
 
@@ -130,7 +133,7 @@ def traced(plan: Survey, cl: Sequence[float], heights: Sequence[float]) -> Conto
     return Contour(
         **problem.origin,
         valid=not failed,
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         couplings=names,
         units=(problem.scale(names[0])[1], problem.scale(names[1])[1]),
         data=problem.likelihood.data,

@@ -122,7 +122,7 @@ def coverage(
     return Coverage(
         **problem.origin,
         valid=warning is None,
-        warnings=() if warning is None else (warning,),
+        warnings=problem.warnings(() if warning is None else (warning,)),
         coupling=coupling,
         unit=unit,
         cl=cl,

@@ -59,7 +59,7 @@ def goodness(
         found[owner[channel]]["bins"] += sizes[channel]
     return Goodness(
         **problem.origin,
-        warnings=tuple([] if toys else sparse(likelihood, best)),
+        warnings=problem.warnings([] if toys else sparse(likelihood, best)),
         data=data,
         q_min=best.value,
         ndof=ndof,

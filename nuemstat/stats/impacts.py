@@ -66,7 +66,7 @@ def impacts(
     return Impacts(
         **problem.origin,
         valid=not any(None in row.refit for row in rows),
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         coupling=coupling,
         unit=unit,
         cl=cl,

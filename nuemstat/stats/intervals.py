@@ -140,6 +140,7 @@ def _limit(
             *answer.warnings,
             *(["the set goes on outside the values that were looked at"] if is_open else []),
             *_bad_fit(problem.likelihood, best.solution),
+            *problem.warnings(),
         ),
         coupling=coupling,
         unit=unit,
@@ -197,7 +198,7 @@ def significance(
     return Significance(
         **problem.origin,
         valid=not warnings,
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         coupling=coupling,
         unit=unit,
         data=data,
@@ -256,7 +257,7 @@ def scanned(problem: Problem, spans: Mapping[str, Range], points: int, plan: Sur
     return Scan(
         **problem.origin,
         valid=not warnings,
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         couplings=names,
         units=tuple(problem.scale(name)[1] for name in names),
         data=problem.likelihood.data,

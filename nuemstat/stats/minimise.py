@@ -163,7 +163,7 @@ def _result(problem: Problem, best: Solution, information: Information) -> FitRe
     ndof = likelihood.n_bins - int((~likelihood.constrained).sum())
     return FitResult(
         **problem.origin,
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         q_min=best.value,
         ndof=ndof,
         p_value=float(chi2.sf(best.value, ndof)) if ndof > 0 else float("nan"),

@@ -56,7 +56,7 @@ def compared(found: Limit, workspace: Workspace, free: Sequence[str] = ()) -> Mi
         warnings.append(f"MINOS and the profile differ by {difference:.2g} of the interval of {found.coupling}")
     return Minos(
         **problem.origin,
-        warnings=tuple(warnings),
+        warnings=problem.warnings(warnings),
         coupling=found.coupling,
         unit=found.unit,
         cl=found.cl,

@@ -1,6 +1,6 @@
 """What a caller asks, made ready: universal couplings in place, values in workspace units, one likelihood."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,10 @@ class Problem:
             "floated": self.floated,
             "digest": self.workspace.digest,
         }
+
+    def warnings(self, own: Iterable[str] = ()) -> tuple[str, ...]:
+        """A result's own warnings, then those that the workspace carries."""
+        return (*own, *self.workspace.warnings)
 
     def scale(self, name: str) -> tuple[float, str]:
         """Size of 1 in the workspace, and the unit, of a coupling or free parameter."""

@@ -59,6 +59,7 @@ def shares_between(problem: Problem, coupling: str, at: float, best: Solution) -
     shared = change.pop("")
     return Shares(
         **problem.origin,
+        warnings=problem.warnings(),
         coupling=coupling,
         unit=unit,
         data=likelihood.data,

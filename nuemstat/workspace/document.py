@@ -202,6 +202,10 @@ class LeftOut(Strict):
     reason: str
 
 
+WARNING = "warning: "
+"""What a note begins with that the results of a workspace repeat."""
+
+
 class Provenance(Strict):
     """Where a workspace comes from; outside the digest.
 
@@ -269,6 +273,15 @@ class Workspace(AsHtml, Strict):
     def datasets(self) -> tuple[str, ...]:
         """Names of the data sets used."""
         return tuple(dict.fromkeys(name for channel in self.channels for name in channel.datasets))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What every result of this workspace says beside its own warnings; in a joint fit with the model's name."""
+        found = [(entry.model, note) for entry in self.provenance for note in entry.notes if note.startswith(WARNING)]
+        texts = [(model, note.removeprefix(WARNING)) for model, note in found]
+        if len(self.provenance) > 1:
+            texts = [(model, text if text.startswith(f"{model}: ") else f"{model}: {text}") for model, text in texts]
+        return tuple(dict.fromkeys(text for _, text in texts))
 
     def parameter(self, name: str) -> Any:
         """The definition of one parameter.
