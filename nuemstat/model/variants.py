@@ -177,10 +177,16 @@ def remarks(name: str, overlays: Overlays, chosen: Mapping[str, str]) -> tuple[s
 
 def _idle(overlays: Overlays, chosen: dict[str, str], group: str) -> bool:
     """Whether the option of a group makes no difference to its default, and not because both say the same."""
-    model = apply(overlays.raw, chosen)
-    if model != apply(overlays.raw, chosen | {group: overlays.groups[group][0]}):
+    model = _in_use(apply(overlays.raw, chosen))
+    if model != _in_use(apply(overlays.raw, chosen | {group: overlays.groups[group][0]})):
         return False
     return any(at(model, key) != value for key, value in overlays.edits_of(group, chosen).items())
+
+
+def _in_use(model: dict[str, Any]) -> dict[str, Any]:
+    """A model without the responses that none of its processes passes."""
+    used = {name for kind, name in _sections(model) if kind == "responses"}
+    return model | {"responses": {name: row for name, row in (model.get("responses") or {}).items() if name in used}}
 
 
 def with_value(raw: Mapping[str, Any], path: str, value: str | float) -> dict[str, Any]:

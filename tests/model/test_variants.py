@@ -217,6 +217,8 @@ def test_a_note_reaches_workspace_and_results() -> None:
     found = limit(workspace, "magnetic_moment_e")
     assert found.warnings == (text,)
     assert found.valid
+    (note,) = load_model("dresden2:ecut_20ev,cevns_only").warnings  # a response that nothing passes any more
+    assert note == text.replace("fea", "ecut_20ev")
     assert load_model("dresden2:fea").warnings == load_model("dresden2:cevns_only").warnings == ()
 
 
@@ -336,7 +338,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     return BASE | {"variants": table, "order": order}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     raw=tables(), named=st.tuples(*(st.sampled_from(options) for options in CHOICES.values())), size=st.integers(1, 3)
 )
