@@ -134,7 +134,8 @@ def test_commands_refuse_two_values_and_take_mixed(
         assert "--mixed ge" in error
         assert "\n" not in error
         assert main([*command, *pair, "--mixed", "ge"]) == 0, command
-        assert "ge: the members differ, fef and lindhard" in capsys.readouterr().err
+        told = capsys.readouterr()
+        assert "ge: the members differ, fef and lindhard" in told.out + told.err
     models = [word for path in pair for word in ("--model", path)]
     for command in ("limits", "report"):
         more = ["--no-contours"] if command == "report" else []
