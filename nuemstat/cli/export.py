@@ -38,11 +38,15 @@ def export_command(
 ) -> None:
     """Write one workspace, or the joint one of several, for another program."""
     from nuemstat.study import check_format, export
+    from nuemstat.workspace.combine import mixture
 
     check_format(kind)
     before = _notes(output)
-    export(open_together(workspaces, mixed), kind, output, couplings=couplings, dialect=dialect, force=force)
+    workspace = open_together(workspaces, mixed)
+    export(workspace, kind, output, couplings=couplings, dialect=dialect, force=force)
     note(f"wrote {output}")
+    for text in mixture(workspace):
+        note(f"warning: {text}")
     for path, when in _notes(output).items():
         if before.get(path) != when:
             _say(path)

@@ -32,6 +32,8 @@ def inspect_command(workspace: str, as_json: bool) -> None:
     print_table(("coupling", "default", "unit"), couplings, title="\nCouplings")
     if content["folded"]:
         print_table(("folded", "value"), [(f["name"], f"{f['value']:g}") for f in content["folded"]])
+    for choice, value in content["choices"].items():
+        click.echo(f"\nof exclusive descriptions, {choice}: {value}")
     nuisances = [
         (p["name"], p["quantity"], f"{p['centre']:.4g}", f"{p['sigma']:.3g}", p["unit"], p["group"], p["source"])
         for p in content["nuisances"]
@@ -74,6 +76,7 @@ def _content(workspace: Any) -> dict[str, Any]:
         ],
         "couplings": [{"name": c.name, "default": c.default * c.scale, "unit": c.unit} for c in couplings],
         "folded": [folded.model_dump() for folded in workspace.folded],
+        "choices": dict(workspace.choices),
         "nuisances": [p.model_dump(mode="json") for p in parameters["constrained"]],
         "free": [p.model_dump(mode="json") | {"default": p.default * p.scale} for p in parameters["free"]],
         "provenance": [p.model_dump(mode="json") for p in workspace.provenance],

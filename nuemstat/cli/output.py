@@ -144,12 +144,12 @@ def share_table(opened: "Sequence[Workspace]") -> None:
 def open_together(specs: Sequence[str], mixed: Sequence[str] = ()) -> "Workspace":
     """The workspace of all `specs`, with progress while they compile; says who shares what when they are several.
 
-    mixed : choices in which they may differ, which is said.
+    mixed : choices in which they may differ.
     """
     from functools import partial
 
     from nuemstat.study import resolve
-    from nuemstat.workspace.combine import combine, mixture
+    from nuemstat.workspace.combine import combine
 
     members = []
     with progress("opening") as step:
@@ -158,6 +158,4 @@ def open_together(specs: Sequence[str], mixed: Sequence[str] = ()) -> "Workspace
             members.append(resolve(spec, progress=partial(step, done, len(specs))))
     together = members[0] if len(members) == 1 and not mixed else combine(members, mixed=mixed)
     share_table(members)
-    for text in mixture(together):
-        note(f"warning: {text}")
     return together

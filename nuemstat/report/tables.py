@@ -211,7 +211,7 @@ def provenance(members: Sequence[Workspace]) -> str:
     for workspace in members:
         for entry in workspace.provenance:
             variants = ", ".join(f"{group}={option}" for group, option in entry.variants.items())
-            schemes = ", ".join(f"{key}: {value}" for key, value in entry.schemes.items())
+            schemes = ", ".join(f"{key}: {value}" for key, value in (entry.schemes | workspace.choices).items())
             inputs = ", ".join(f"{name} {digest[:12]}" for name, digest in entry.inputs.items())
             rows.append(
                 Row(

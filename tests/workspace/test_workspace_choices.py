@@ -46,7 +46,7 @@ def test_choices_are_content_and_come_back() -> None:
 def test_choices_survive_universal_couplings_and_hs3() -> None:
     chosen = choosing("alpha", "e", ge_quenching="lindhard")
     assert chosen.substitute("millicharge").choices == chosen.choices
-    assert from_hs3(json.loads(json.dumps(to_hs3(chosen)))) == chosen
+    assert from_hs3(json.loads(json.dumps(to_hs3(chosen).document))) == chosen
 
 
 def test_a_file_of_root_keeps_them(tmp_path) -> None:
