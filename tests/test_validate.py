@@ -71,6 +71,32 @@ def test_verdicts(toys, tmp_path, published, tolerance, gated, verdict, deviatio
 
 
 @pytest.mark.parametrize(
+    ("published", "verdict", "deviation"),
+    [
+        ([5.0, 20.0], "agrees", 0.0),
+        ([1.0, 4.5], "agrees", 5.058 / 4.5 - 1),
+        ([1.0, 4.0], "broken", 5.058 / 4.0 - 1),
+        ([8.0, 20.0], "broken", 5.058 / 8.0 - 1),
+        (5.0, "agrees", 5.058 / 5.0 - 1),
+    ],
+)
+def test_a_prediction_beside_a_number_and_beside_a_printed_range(tmp_path, published, verdict, deviation):
+    """Of a range the nearest number counts; 30 kg and 365 d of MINER at 2 m from 1 MW give 5.06 per kg and day."""
+    compute = {"kind": "predicted", "process": "cevns", "times": 1 / (30 * 365)}
+    change = {"compute": compute, "published": published, "tolerance": {"relative": 0.15}}
+    (found,) = validate.run([written(tmp_path, row("miner_2020:triga", **change))])
+    assert found.verdict == verdict
+    assert found.deviation == pytest.approx(deviation, abs=1e-3)
+
+
+def test_a_prediction_is_that_of_one_model(tmp_path):
+    both = row("munu", compute={"kind": "predicted", "process": "electron"}) | {"workspace": ["munu", "rovno"]}
+    (found,) = validate.run([written(tmp_path, both)])
+    assert found.verdict == "broken"
+    assert "a prediction is that of one" in found.reason
+
+
+@pytest.mark.parametrize(
     ("change", "pattern"),
     [
         ({"quantety": "x"}, "rows.0: unknown key 'quantety'.*did you mean 'quantity'"),

@@ -28,7 +28,10 @@ from nuemstat.writing import write_whole
 PARTS = (
     *("data", "physics", "sources", "detector", "model"),
     *(f"{name}.py" for name in ("errors", "polynomial", "resources", "strict", "tables", "units", "vocabulary")),
-    *(f"workspace/{name}.py" for name in ("document", "interpolation", "modifiers", "reading", "shapes")),
+    *(
+        f"workspace/{name}.py"
+        for name in ("document", "interpolation", "modifiers", "reading", "shapes", "spectrum_end")
+    ),
 )
 """Folders and modules of this package that decide what a compiled workspace holds; a test holds them against those
 that compiling loads."""

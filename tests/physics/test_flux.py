@@ -154,3 +154,13 @@ def test_a_line_at_zero_energy_is_refused() -> None:
 def test_moments_above_zero_energy_are_refused() -> None:
     with pytest.raises(ModelError, match="above 0"):
         KINKED.moments(np.array([1.0, 0.0]))
+
+
+def test_part_above_an_energy() -> None:
+    flux = Flux(np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0, 0.0]), lines=((0.5, 1.0), (2.5, 3.0)))
+    for energy in (0.1, 1.0, 1.5, 2.0, 2.7):
+        part = flux.above(energy)
+        assert part.total() == pytest.approx(float(flux.moments(energy).m0), rel=1e-12)
+        assert part(2.9) == flux(2.9)
+    assert flux.above(3.0).total() == 0
+    assert Flux.line(1.0).above(0.5).total() == 1
