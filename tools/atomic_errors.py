@@ -115,7 +115,7 @@ def longitudinal_table(folder: Path) -> Iterator[str]:
     )
     yield (
         "# source: integral of dq/q from q = T on of K(T,q)/q^2 over its limit at small q; K: ionisation factors by "
-        "relativistic Hartree-Fock of Caddell, Flambaum and Roberts, PRD 108 (2023) 083030 (arXiv:2305.05125), public "
+        "relativistic Hartree-Fock of Caddell, Flambaum and Roberts, arXiv:2305.05125, public "
         "tables benroberts999/AtomicIonisation, commit b448a86, vector coupling; made by tools/atomic_errors.py"
     )
     yield (

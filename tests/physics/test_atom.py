@@ -1,6 +1,7 @@
 """Stepping, photoabsorption and the many-body ratio."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,30 @@ def test_errors_of_elements_without_tables() -> None:
     bare = replace(atom("Xe"), photo_error_energy=np.empty(0), photo_error=np.empty(0))
     with pytest.raises(ModelError, match="atom Xe: no error of the photoabsorption is tabulated"):
         bare.photoabsorption(1.0, pull=1.0)
+
+
+def documented(head: str) -> tuple[list[float], dict[str, list[str]]]:
+    """Energies [keV] and the rows by element of one table of docs/physics.md: the first that follows `head`."""
+    text = (Path(__file__).parents[2] / "docs" / "physics.md").read_text().partition(head)[2]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    energies = [float(cell) for cell in rows[0][1:]]
+    here = rows[2 : next((i for i, row in enumerate(rows) if i and row[0] in ("keV", "")), None)]
+    return energies, {element: row[1:] for row in here for element in row[0].split(", ")}
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_package() -> None:
+    energies, rows = documented("`xe_photoabsorption`")
+    at = np.array(energies) * units.keV
+    assert set(rows) == set(TABULATED)
+    for element, cells in rows.items():
+        target = atom(element)
+        error = target.photoabsorption(at, pull=1.0) / target.photoabsorption(at) - 1
+        assert cells == [f"{100 * value:.0f}" for value in error], element
+    energies, rows = documented("$$L(T)")
+    assert set(rows) == set(TABULATED)
+    for element, cells in rows.items():
+        found = atom(element).longitudinal(np.array(energies) * units.keV)
+        assert [cell.strip("*") for cell in cells] == [f"{value:.1f}" for value in found], element
+        marked = [cell.startswith("*") for cell in cells]
+        outside = [element in ("Ge", "Cs", "Si") or not 0.3 <= energy <= 10 for energy in energies]
+        assert marked == outside, element
