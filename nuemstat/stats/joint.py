@@ -13,7 +13,7 @@ from nuemstat.stats.intervals import limit, profiled_set
 from nuemstat.stats.minimise import floating, global_minimum
 from nuemstat.stats.newton import Solution
 from nuemstat.stats.problem import Problem, prepare
-from nuemstat.stats.results import End, Limit, Result, columns, number
+from nuemstat.stats.results import End, Limit, Result, columns, written
 from nuemstat.stats.shares import shares_between
 from nuemstat.stats.starts import starts
 from nuemstat.vocabulary import UNIVERSAL
@@ -80,11 +80,6 @@ class JointLimit(Result):
             q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
             rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
         return "\n".join([head, *columns(rows), *self.warnings])
-
-
-def written(intervals: Intervals) -> str:
-    """The set as text."""
-    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals) or "empty"
 
 
 def joint_limit(members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT) -> JointLimit:
