@@ -60,12 +60,17 @@ class _Task:
     members: tuple[str, ...]
     coupling: str
     level: float
+    expected: bool | None
+    toys: int | None
+    seed: int
 
 
 def _compute(task: _Task) -> "Limit":
     from nuemstat.stats.intervals import limit
 
-    found = limit(task.workspace, task.coupling, cl=task.level)
+    found = limit(
+        task.workspace, task.coupling, cl=task.level, expected=task.expected, toys=task.toys, seed=task.seed
+    )
     return replace(found, workspaces=task.members)
 
 
@@ -76,6 +81,9 @@ def run(
     *,
     level: float = 0.90,
     apart: bool = True,
+    expected: bool | None = None,
+    toys: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> MainResult:
@@ -86,6 +94,8 @@ def run(
     output : folder for limits.json, joint.json, the workspaces and one profile picture per coupling; written whole
         or not at all.
     apart : with shares of the experiments, their agreement, and the joint limits without each in turn.
+    expected, toys, seed : what data without new physics would give, as `limit` takes them: by formulas, by toys if
+        True, not at all if False.
     executor : where the work is done; here, one step after the other, when None. The numbers are the same.
 
     Raises
@@ -98,8 +108,9 @@ def run(
         members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
         workspaces = members if len(members) == 1 else [*members, _combined(members)]
         asked = _couplings(workspaces, couplings)
+        together = tuple(m.name for m in members)
         tasks = [
-            _Task(workspace, tuple(m.name for m in members) if workspace.name == JOINT else (workspace.name,), c, level)
+            _Task(workspace, together if workspace.name == JOINT else (workspace.name,), c, level, expected, toys, seed)
             for c in asked
             for workspace in workspaces
             if c in sensitive_couplings(workspace)
@@ -107,9 +118,9 @@ def run(
         several = len(members) > 1 and apart
         more = len(asked) * (several + (folder is not None))
         found: list[Limit] = steps.through(_compute, tasks, [f"{t.coupling}, {t.workspace.name}" for t in tasks], more)
-        together = [(tuple(members), item) for item in found if several and len(item.workspaces) > 1]
+        joined = [(tuple(members), item) for item in found if several and len(item.workspaces) > 1]
         more = len(asked) if folder is not None else 0
-        joint = steps.through(_take_apart, together, [f"{item.coupling}, one left out" for _, item in together], more)
+        joint = steps.through(_take_apart, joined, [f"{item.coupling}, one left out" for _, item in joined], more)
         result = MainResult(tuple(found), tuple(joint))
         if folder is not None:
             _write_documents(folder, members, workspaces, result)

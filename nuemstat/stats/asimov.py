@@ -6,6 +6,7 @@ between fits, whose slopes are known exactly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
@@ -95,7 +96,7 @@ class Asimov:
         nodes = self._nodes()
         if not nodes:
             return self._rough(level)
-        for low, high in zip(nodes[:-1], nodes[1:], strict=True):
+        for low, high in pairwise(nodes):
             if low.root < level <= high.root:
                 ends = (log(low.distance), log(high.distance))
                 return exp(brentq(lambda x, a=low, b=high: _between(a, b, x) - log(level), *ends, xtol=1e-9))
@@ -132,7 +133,7 @@ class Asimov:
         if distance <= 0:
             return 0.0
         place = log(distance)
-        for low, high in zip(nodes[:-1], nodes[1:], strict=True):
+        for low, high in pairwise(nodes):
             if low.distance <= distance <= high.distance:
                 return exp(_between(low, high, place))
         if nodes and distance < nodes[0].distance:

@@ -55,7 +55,8 @@ def limit(
     expected : what data without new physics would give. By formulas if None: median and bands of even couplings,
         and the set with thresholds that know of their bound; Asimov ends of signed ones. By toys if True; no if False;
     toys : for `fc` at each value near an end (5000 if None; 0 for asymptotic critical values that know of the
-        coupling's bound), for `cls` likewise of each hypothesis (asymptotic if None), else for `expected` by toys (200);
+        coupling's bound), for `cls` likewise of each hypothesis (asymptotic if None), else for
+        `expected` by toys (200 if None);
     seed : of all toys; executor : where they are thrown, here if None; checkpoint : file to resume from.
 
     Raises

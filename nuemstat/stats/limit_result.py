@@ -86,7 +86,10 @@ def limit_of(
 
 
 def _physical(pieces: Sequence[Piece], scale: float, scan_range: Range | None, bounds: Range) -> _Set:
-    ends = [tuple(None if end is None else end * scale for end in (piece.low, piece.high)) for piece in pieces]
+    def sized(end: End) -> End:
+        return None if end is None else end * scale
+
+    ends = [(sized(piece.low), sized(piece.high)) for piece in pieces]
     kept = ends if scan_range is None else [cut for piece in ends if (cut := _cut(piece, scan_range, bounds))]
     return _Set(tuple(kept), len(kept) < len(ends) or any(None in piece for piece in kept))
 

@@ -98,8 +98,8 @@ def _profile(question: Question, expected: bool | None, below: tuple[Piece, ...]
     if expected is False:
         return Answer(pieces=below)
     if expected:
-        asimov = _asimov(question)
-        return Answer(pieces=below, expected=_by_toys(question, asimov, None), aware=_aware(question, asimov))
+        truth = _asimov(question)
+        return Answer(pieces=below, expected=_by_toys(question, truth, None), aware=_aware(question, truth))
     found, asimov, notes = _by_formula(question, aware=False)
     known = None
     if asimov is not None:
@@ -130,7 +130,8 @@ def _feldman_cousins(question: Question, expected: bool | None) -> Answer:
     runner = question.runner(throw, question.setup)
     belt = Belt(question.profile, question.minima[0].q, cl=question.cl, runner=runner)
     found = construct(belt, question.minima, scan_range=question.scan_range)
-    known, notes = None, ()
+    known: Expectation | None = None
+    notes: tuple[str, ...] = ()
     if expected:
         known = _by_toys(question, _asimov(question), belt)
     elif expected is None:

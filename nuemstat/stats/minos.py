@@ -35,7 +35,7 @@ def minos(
     ------
     WorkspaceError : the coupling is not held; FitError : no fit can be trusted.
     """
-    return compared(limit(workspace, coupling, cl=cl, data=data, free=free, fixed=fixed), workspace, free)
+    return compared(limit(workspace, coupling, cl=cl, data=data, free=free, fixed=fixed, expected=False), workspace, free)
 
 
 def compared(found: Limit, workspace: Workspace, free: Sequence[str] = ()) -> Minos:

@@ -163,16 +163,13 @@ class Limit(Result):
 
     def __str__(self) -> str:
         minima = ", ".join(f"{number(m.value)} (q {m.q:.3f})" for m in self.minima)
-        rows = [
+        rows: list[tuple[str, ...]] = [
             ("set", f"{written(self.intervals)} {self.unit}"),
             ("upper limit", f"{number(self.upper_limit)} {self.unit}"),
             ("best fit", f"{number(self.best_fit)} {self.unit}, 2 NLL = {self.q_min:.3f}"),
             ("minima", minima),
         ]
-        if self.expected is not None:
-            rows += _expected_rows(self.expected, self.unit)
-        if self.boundary_aware is not None:
-            rows.append(("at its bound", _aware_row(self.boundary_aware, self.unit)))
+        rows += expected_rows(self.expected, self.boundary_aware, self.unit)
         if self.toys is not None:
             rows.append(("toys", f"{self.toys} of seed {self.seed}"))
         head = f"{self.coupling} at {100 * self.cl:g} % ({self.method}, {self.data}) from {', '.join(self.workspaces)}"
@@ -247,25 +244,26 @@ class Significance(Result):
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-def _expected_rows(expected: Mapping[str, Any], unit: str) -> list[tuple[str, str]]:
-    """Both ends as Asimov data or the median have them, then the bands of the upper one."""
-    middle = expected.get("median") or expected.get("asimov")
-    if middle is None:
-        return [("expected", "not known")]
-    rows = [("expected", f"{written([(middle['lower'], middle['upper'])])} {unit} ({expected.get('method')})")]
-    bands = [expected.get("band68"), expected.get("band95")]
-    if None not in bands:
-        said = [" to ".join(number(end) for end in band["upper"]) for band in bands if band is not None]
-        rows.append(("upper end", f"68 %: {said[0]}, 95 %: {said[1]} {unit}"))
-    if expected.get("z") is not None:
-        rows.append(("observed", f"{expected['z']:+.2f} sigma from the median"))
+def expected_rows(
+    expected: Mapping[str, Any] | None, aware: Mapping[str, Any] | None, unit: str
+) -> list[tuple[str, ...]]:
+    """What `Limit.expected` and `Limit.boundary_aware` hold, in words; no rows where both are None."""
+    rows: list[tuple[str, ...]] = []
+    middle = None if expected is None else expected.get("median") or expected.get("asimov")
+    if expected is not None and middle is None:
+        rows.append(("expected", "not known"))
+    if expected is not None and middle is not None:
+        rows.append(("expected", f"{written([(middle['lower'], middle['upper'])])} {unit} ({expected.get('method')})"))
+        bands = [expected[name] for name in ("band68", "band95") if expected.get(name) is not None]
+        if len(bands) == 2:
+            said = [" to ".join(number(end) for end in band["upper"]) for band in bands]
+            rows.append(("its upper end", f"68 %: {said[0]}, 95 %: {said[1]} {unit}"))
+        if expected.get("z") is not None:
+            rows.append(("observed", f"{expected['z']:+.2f} sigma above the expected median"))
+    if aware is not None:
+        threshold = "" if aware["threshold"] is None else f", threshold {aware['threshold']:.3f}"
+        rows.append(("knowing the bound", f"{written(aware['intervals'])} {unit}{threshold}"))
     return rows
-
-
-def _aware_row(aware: Mapping[str, Any], unit: str) -> str:
-    """The set whose thresholds know of the bound."""
-    threshold = "" if aware["threshold"] is None else f", threshold {aware['threshold']:.3f}"
-    return f"{written(aware['intervals'])} {unit}{threshold}"
 
 
 def written(intervals: Sequence[tuple[End, End]]) -> str:
