@@ -68,9 +68,7 @@ class _Task:
 def _compute(task: _Task) -> "Limit":
     from nuemstat.stats.intervals import limit
 
-    found = limit(
-        task.workspace, task.coupling, cl=task.level, expected=task.expected, toys=task.toys, seed=task.seed
-    )
+    found = limit(task.workspace, task.coupling, cl=task.level, expected=task.expected, toys=task.toys, seed=task.seed)
     return replace(found, workspaces=task.members)
 
 
@@ -209,14 +207,15 @@ def _draw(picture: _Picture) -> None:
     """The profile of one coupling, as a picture and as the table it shows."""
     from scipy.stats import chi2
 
-    from nuemstat.plots import Curve, group_of, profile_picture
+    from nuemstat.plots import Band, Curve, group_of, profile_picture
 
     first = picture.found[0]
     curves = []
     for item in picture.found:
         name, together = label(item), len(item.workspaces) > 1
         group = "" if together else group_of(picture.held[name])
-        curves.append(Curve(name, item.profile_values, item.profile_q, joint=together, group=group))
+        ends = Band.of(name, item).median
+        curves.append(Curve(name, item.profile_values, item.profile_q, joint=together, group=group, expected=ends))
     threshold = float(chi2.ppf(first.cl, 1))
     path = picture.folder / "profiles" / first.coupling
     profile_picture(path.with_suffix(".png"), curves, coupling=first.coupling, threshold=threshold, level=first.cl)

@@ -6,7 +6,7 @@ import click
 
 from nuemstat.cli import options, pictures
 from nuemstat.cli.output import emit, open_together
-from nuemstat.cli.toys import throwing, toy_options
+from nuemstat.cli.toys import throwing, toy_options, toys_for_expected
 
 
 @click.command("limit", short_help="All intervals of one coupling.")
@@ -51,8 +51,7 @@ def limit_command(
     bound); for cls of each hypothesis (asymptotic without it); for profile those behind --expected (200).
     --plot draws the profile with the set shaded, and the set beside what is expected of it.
     """
-    if method == "profile" and toys is not None and not expected:
-        raise click.UsageError("--toys: the method profile throws them for expected ends only; --expected asks for them")
+    toys_for_expected(toys, expected or method != "profile")
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
     workspace = open_together(workspaces)

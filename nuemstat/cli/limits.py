@@ -14,6 +14,7 @@ from nuemstat.cli.options import as_json as json_option
 from nuemstat.cli.options import expected as expected_option
 from nuemstat.cli.options import level
 from nuemstat.cli.output import note, print_table, progress
+from nuemstat.cli.toys import toys_for_expected
 
 if TYPE_CHECKING:
     from nuemstat.stats.joint import Intervals, JointLimit
@@ -62,8 +63,7 @@ def limits_command(
     z of the observed limit from it in sigma for even couplings, and the set with thresholds that know of their bound;
     the Asimov set for signed ones.
     """
-    if toys is not None and not expected:
-        raise click.UsageError("--toys: they are thrown for expected ends by toys only; --expected asks for them")
+    toys_for_expected(toys, expected)
     from nuemstat.main_job import JOINT, label, run
     from nuemstat.stats.execution import open_executor
 
@@ -106,7 +106,7 @@ def _row(item: "Limit") -> tuple[str, ...]:
 
     known = item.expected or {}
     middle, z = known.get("median") or known.get("asimov"), known.get("z")
-    expected = "" if middle is None else _cell(item.coupling, [(middle["lower"], middle["upper"])])
+    expected = "" if middle is None else _cell(item.coupling, ((middle["lower"], middle["upper"]),))
     aware = "" if item.boundary_aware is None else _cell(item.coupling, item.boundary_aware["intervals"])
     return (
         label(item), _cell(item.coupling, item.intervals), expected, _band(item.coupling, known.get("band68")),

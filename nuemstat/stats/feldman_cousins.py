@@ -169,9 +169,7 @@ def construct(belt: Belt, minima: Sequence[Point], *, scan_range: Range | None) 
     return Construction(pieces=tuple(search.pieces()), warnings=() if failed is None else (failed,))
 
 
-def by_formula(
-    profile: Profile, minima: Sequence[Point], threshold: Callable[[float], float]
-) -> tuple[Piece, ...]:
+def by_formula(profile: Profile, minima: Sequence[Point], threshold: Callable[[float], float]) -> tuple[Piece, ...]:
     """The set with critical values of a formula, which vary along the coupling.
 
     threshold : the critical value at a value of the coupling.
@@ -195,6 +193,7 @@ def _crossing(profile: Profile, low: Point, high: Point, level: Callable[[float]
     """Where the profile passes a level between two points on either side of it: the cubic, sharpened by fits."""
     rising = high.q > level(high.value)
     while True:
+
         def excess(value: float, low: Point = low, high: Point = high) -> float:
             return hermite(low, high, value) - level(value)
 

@@ -140,5 +140,3 @@ def _cut(piece: tuple[End, End], allowed: Range, bounds: Range) -> tuple[End, En
         piece[0] if low >= allowed[0] or low == bounds[0] else None,
         piece[1] if high <= allowed[1] or high == bounds[1] else None,
     )
-
-

@@ -186,9 +186,7 @@ def _by_formula(question: Question, *, aware: bool) -> tuple[Expectation, Asimov
     """What formulas say, the Asimov data behind it, and why there is none where that is so."""
     try:
         asimov = _asimov(question)
-        found = expected_by_formula(
-            asimov, cl=question.cl, aware=aware, scale=question.scale, minima=_places(question)
-        )
+        found = expected_by_formula(asimov, cl=question.cl, aware=aware, scale=question.scale, minima=_places(question))
     except FitError as error:
         return unknown(), None, (f"expected: {error}",)
     ends = found.bands["asimov"]
