@@ -56,12 +56,15 @@ class _Task:
     members: tuple[str, ...]
     coupling: str
     level: float
+    expected: bool | None
+    toys: int | None
+    seed: int
 
 
 def _compute(task: _Task) -> "Limit":
     from nuemstat.stats.intervals import limit
 
-    found = limit(task.workspace, task.coupling, cl=task.level)
+    found = limit(task.workspace, task.coupling, cl=task.level, expected=task.expected, toys=task.toys, seed=task.seed)
     return replace(found, workspaces=task.members)
 
 
@@ -74,6 +77,9 @@ def run(
     apart: bool = True,
     mixed: Sequence[str] = (),
     choices: bool = False,
+    expected: bool | None = None,
+    toys: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> MainResult:
@@ -86,6 +92,8 @@ def run(
     apart : with shares of the experiments, their agreement, and the joint limits without each in turn.
     mixed : choices in which the experiments may differ; choices : with the joint limits for every value of a choice, on
         `couplings` or, without these, on those of `nuemstat.choices.COUPLINGS`.
+    expected, toys, seed : what data without new physics would give, as `limit` takes them: by formulas, by toys if
+        True, not at all if False.
     executor : where the work is done; here, one step after the other, when None. The numbers are the same.
 
     Raises
@@ -98,8 +106,9 @@ def run(
         members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
         workspaces = members if len(members) == 1 else [*members, _combined(members, mixed)]
         asked = _couplings(workspaces, couplings)
+        together = tuple(m.name for m in members)
         tasks = [
-            _Task(workspace, tuple(m.name for m in members) if workspace.name == JOINT else (workspace.name,), c, level)
+            _Task(workspace, together if workspace.name == JOINT else (workspace.name,), c, level, expected, toys, seed)
             for c in asked
             for workspace in workspaces
             if c in sensitive_couplings(workspace)
@@ -107,9 +116,9 @@ def run(
         several = len(members) > 1 and apart
         more = len(asked) * (several + (folder is not None))
         found: list[Limit] = steps.through(_compute, tasks, [f"{t.coupling}, {t.workspace.name}" for t in tasks], more)
-        together = [(tuple(members), item) for item in found if several and len(item.workspaces) > 1]
+        joined = [(tuple(members), item) for item in found if several and len(item.workspaces) > 1]
         more = len(asked) if folder is not None else 0
-        joint = steps.through(_take_apart, together, [f"{item.coupling}, one left out" for _, item in together], more)
+        joint = steps.through(_take_apart, joined, [f"{item.coupling}, one left out" for _, item in joined], more)
         compared = _compared(specs, members, asked if couplings else None, level, steps) if choices else ()
         result = MainResult(tuple(found), tuple(joint), compared)
         if folder is not None:
@@ -210,14 +219,15 @@ def _draw(picture: _Picture) -> None:
     """The profile of one coupling, as a picture and as the table it shows."""
     from scipy.stats import chi2
 
-    from nuemstat.plots import Curve, group_of, profile_picture
+    from nuemstat.plots import Band, Curve, group_of, profile_picture
 
     first = picture.found[0]
     curves = []
     for item in picture.found:
         name, together = label(item), len(item.workspaces) > 1
         group = "" if together else group_of(picture.held[name])
-        curves.append(Curve(name, item.profile_values, item.profile_q, joint=together, group=group))
+        ends = Band.of(name, item).median
+        curves.append(Curve(name, item.profile_values, item.profile_q, joint=together, group=group, expected=ends))
     threshold = float(chi2.ppf(first.cl, 1))
     path = picture.folder / "profiles" / first.coupling
     profile_picture(path.with_suffix(".png"), curves, coupling=first.coupling, threshold=threshold, level=first.cl)

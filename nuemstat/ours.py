@@ -89,6 +89,7 @@ class Engine:
                 data=compute.data,
                 free=compute.free,
                 fixed=compute.fixed,
+                expected=False,
             )
         return self._limits[key]
 

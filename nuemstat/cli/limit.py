@@ -6,7 +6,7 @@ import click
 
 from nuemstat.cli import options, pictures
 from nuemstat.cli.output import emit, open_together
-from nuemstat.cli.toys import throwing, toy_options
+from nuemstat.cli.toys import throwing, toy_options, toys_for_expected
 
 
 @click.command("limit", short_help="All intervals of one coupling.")
@@ -19,7 +19,7 @@ from nuemstat.cli.toys import throwing, toy_options
     show_default=True,
     help="Profile likelihood with chi2 thresholds; one-sided CLs; Feldman-Cousins by toys.",
 )
-@click.option("--expected", is_flag=True, help="Median and bands of both ends, couplings at their defaults.")
+@options.expected
 @pictures.plot
 @toy_options
 @options.ranges
@@ -29,7 +29,7 @@ def limit_command(
     coupling: str,
     cl: float,
     method: str,
-    expected: bool,
+    expected: bool | None,
     picture: Path | None,
     look: str,
     toys: int | None,
@@ -50,8 +50,9 @@ def limit_command(
 
     --toys: for fc at each value near an end (5000 without it; 0 for asymptotic critical values that know of a
     bound); for cls of each hypothesis (asymptotic without it); for profile those behind --expected (200).
-    --plot draws the profile with the set shaded, or with --expected the set on its bands.
+    --plot draws the profile with the set shaded, and the set beside what is expected of it.
     """
+    toys_for_expected(toys, expected or method != "profile")
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
     workspace = open_together(workspaces, mixed)

@@ -83,6 +83,12 @@ data = click.option(
 level = click.option(
     "--cl", type=between_0_and_1, metavar="LEVEL", default=0.90, show_default=True, help="Confidence level."
 )
+expected = click.option(
+    "--expected/--no-expected",
+    default=None,
+    help="Expected ends by toys, for all couplings; or none. Without either, by formulas: median and bands of even "
+    "couplings (asymptotic), Asimov ends of signed ones.",
+)
 ranges = click.option(
     "--range",
     "ranges",

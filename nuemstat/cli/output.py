@@ -49,8 +49,10 @@ def emit(result: Result, *, as_json: bool, output: Path | None) -> None:
     click.echo(result.to_json().rstrip("\n") if as_json else str(result))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False, title: str = "") -> None:
-    """A table as wide as it needs where nothing limits it, else as wide as the terminal."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False, title: str = "", most: int = 1000
+) -> None:
+    """A table as wide as it needs where nothing limits it, else as wide as the terminal; never wider than `most`."""
     from io import StringIO
     from shutil import get_terminal_size
 
@@ -62,7 +64,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
     if err and loudness() < 0:
         return
     on_terminal = (sys.stderr if err else sys.stdout).isatty()
-    width = get_terminal_size().columns if on_terminal else 1000
+    width = min(get_terminal_size().columns, most) if on_terminal else most
     if width < _NARROW * len(columns):
         click.echo(
             "\n".join([title, *_records(columns, rows, width)] if title else _records(columns, rows, width)), err=err

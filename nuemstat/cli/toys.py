@@ -49,6 +49,12 @@ def toy_options(command: Command) -> Command:
     return command
 
 
+def toys_for_expected(toys: int | None, thrown: bool | None) -> None:
+    """A usage error where a number of toys is given and nothing throws them."""
+    if toys is not None and not thrown:
+        raise click.UsageError("--toys: they are thrown for expected ends by toys only here; --expected asks for them")
+
+
 @contextmanager
 def throwing(
     kind: str, workers: int | None, scheduler: str | None, checkpoint: Path | None, **question: Any

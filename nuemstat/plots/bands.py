@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -12,20 +12,32 @@ from nuemstat.plots.style import figure, save, symbol, wide
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nuemstat.stats.results import Limit
-
-_WIDE: Final = "#F5C710"
-_NARROW: Final = "#61D04F"
+NARROW_AND_WIDE: Final = ("#61D04F", "#F5C710")
+"""Colours of the bands of one and of two standard deviations."""
 _ROW: Final = 0.42
 """Height of a row [inch]."""
 Ends = tuple[float | None, float | None]
+
+
+class Stated(Protocol):
+    """What a row needs of a limit."""
+
+    @property
+    def intervals(self) -> tuple[Ends, ...]:
+        """The observed set."""
+        ...
+
+    @property
+    def expected(self) -> Mapping[str, Any] | None:
+        """As `Limit.expected`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
     """One row: observed intervals, and what is expected of their outer ends; None is an end that is open or unknown.
 
-    median : expected (lower, upper) end; band68, band95 : of each of the two ends, (low, high).
+    median : expected (lower, upper) end, of Asimov data where no more is known; band68, band95 : of each of the two ends, (low, high).
     """
 
     label: str
@@ -35,16 +47,21 @@ class Band:
     band95: tuple[Ends | None, Ends | None]
 
     @classmethod
-    def of(cls, label: str, found: "Limit") -> "Band":
-        """The row of a limit that was asked for with its expectation."""
+    def of(cls, label: str, found: Stated) -> "Band":
+        """The row of a limit, with its expectation where it has one."""
         expected: Mapping[str, Any] = found.expected or {}
-        return cls(label, found.intervals, _pair(expected.get("median")), _ends(expected.get("band68")),
+        middle = expected.get("median") or expected.get("asimov")
+        return cls(label, found.intervals, _pair(middle), _ends(expected.get("band68")),
                    _ends(expected.get("band95")))  # fmt: skip
 
 
 def _pair(value: Any) -> Ends:
     low, high = (value["lower"], value["upper"]) if isinstance(value, Mapping) else (value or (None, None))
-    return (None if low is None else float(low), None if high is None else float(high))
+    return _closed(low), _closed(high)
+
+
+def _closed(end: Any) -> float | None:
+    return None if end is None or not np.isfinite(end) else float(end)
 
 
 def _ends(value: Any) -> tuple[Ends | None, Ends | None]:
@@ -53,10 +70,12 @@ def _ends(value: Any) -> tuple[Ends | None, Ends | None]:
     return lower, upper
 
 
-def bands(axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float) -> None:
+def bands(
+    axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float, colours: tuple[str, str] = NARROW_AND_WIDE
+) -> None:
     """Observed intervals as black bars on the 1 and 2 sigma bands of both expected ends, one row for each.
 
-    level : confidence level of the limits. An open end is drawn as an arrow head at the end of the axis, which turns
+    level : confidence level of the limits; colours : of the bands of 1 and of 2 sigma. An open end is drawn as an arrow head at the end of the axis, which turns
     logarithmic outside the narrowest row where the reaches of the rows differ by far.
     """
     shown = [v for row in rows for v in _finite(row)]
@@ -64,9 +83,9 @@ def bands(axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float) ->
     margin = 0.06 * (high - low) or 1.0
     span = (low - margin if low < 0 else min(low, 0.0), high + margin)
     for place, row in enumerate(rows):
-        for sides, colour, half in ((row.band95, _WIDE, 0.34), (row.band68, _NARROW, 0.34)):
-            for side in sides:
-                if side is not None:
+        for sides, colour, half in ((row.band95, colours[1], 0.34), (row.band68, colours[0], 0.34)):
+            for side, median in zip(sides, row.median, strict=True):
+                if side is not None and (median is None or side[0] != median):  # one that rests at a bound has none
                     ends = [limit if end is None else end for end, limit in zip(side, span, strict=True)]
                     axes.fill_between(ends, place - half, place + half, color=colour, linewidth=0, zorder=1)
         for median in row.median:
@@ -85,7 +104,7 @@ def bands(axes: "Axes", rows: Sequence[Band], *, coupling: str, level: float) ->
     axes.set_yticks(range(len(rows)), labels=[row.label for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel(symbol(coupling))
-    _legend(axes, level)
+    _legend(axes, level, colours if any(row.band68 != (None, None) for row in rows) else ())
 
 
 def _finite(row: Band) -> list[float]:
@@ -93,15 +112,14 @@ def _finite(row: Band) -> list[float]:
     return [v for pair in pairs for v in pair if v is not None and np.isfinite(v)]
 
 
-def _legend(axes: "Axes", level: float) -> None:
+def _legend(axes: "Axes", level: float, colours: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
         Line2D([], [], color="#000000", linewidth=2.2, label=f"observed, {100 * level:.3g} %"),
         Line2D([], [], color="#000000", linestyle=":", label="expected ends"),
-        Patch(color=_NARROW, label=r"$\pm1\sigma$"),
-        Patch(color=_WIDE, label=r"$\pm2\sigma$"),
+        *(Patch(color=colour, label=rf"$\pm{n}\sigma$") for n, colour in enumerate(colours, 1)),
     ]
     axes.legend(handles=handles, frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0),
                 ncols=4)  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nuemstat.plots.bands import Band, bands_picture
+from nuemstat.plots.bands import Band, bands
 from nuemstat.plots.looks import JOINT_LOOK, legend_above, looks
 from nuemstat.plots.style import GREY, figure, save, symbol, wide
 from nuemstat.polynomial import FloatArray
@@ -26,7 +26,8 @@ class Curve:
     """A profile: Delta chi2 along one coupling.
 
     values : the coupling in its unit, rising, shape (n,); delta : 2 NLL above its minimum, shape (n,);
-    joint : thick and black; group : kind of source, which has colours of its own and a column in the legend.
+    joint : thick and black; group : kind of source, which has colours of its own and a column in the legend;
+    expected : lower and upper end of the set that is expected without new physics, None where it is not known.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Curve:
     delta: FloatArray
     joint: bool = False
     group: str = ""
+    expected: "tuple[End, End]" = (None, None)
 
     def dense(self) -> "tuple[FloatArray, FloatArray]":
         """The curve drawn through its points, smoothly, with 10 steps between two of them."""
@@ -54,6 +56,7 @@ def profile(axes: "Axes", curves: Sequence[Curve], *, coupling: str, threshold: 
     """Delta chi2 along one coupling: one curve per experiment, the joint fit, and the line of the confidence level.
 
     threshold : Delta chi2 of the confidence level `level` (2.706 at 90 % for one parameter).
+    Triangles on that line mark the expected ends of the curves that have them.
     Where the reaches of the curves differ by far, the horizontal axis turns logarithmic outside the narrowest.
     """
     chosen = looks({curve.label: curve.group for curve in curves if not curve.joint})
@@ -64,6 +67,15 @@ def profile(axes: "Axes", curves: Sequence[Curve], *, coupling: str, threshold: 
         lines += axes.plot(*curve.dense(), color=look.colour, linestyle=look.dashes, linewidth=look.width,
                            label=curve.label, zorder=2 if curve.joint else 3)  # fmt: skip
     lines.append(axes.axhline(threshold, color=GREY, linewidth=0.9, label=f"{100 * level:.3g} %", zorder=1))
+    for curve in curves:
+        ends = [end for end in curve.expected if end]  # the bound 0 of an even coupling is no end of its own
+        if not ends:
+            continue
+        look = JOINT_LOOK if curve.joint else chosen[curve.label]
+        axes.plot(ends, [threshold] * len(ends), linestyle="none", marker="v", markersize=6, color=look.colour,
+                  markeredgecolor="#FFFFFF", markeredgewidth=0.5, zorder=4)  # fmt: skip
+    if any(end for curve in curves for end in curve.expected):
+        lines += axes.plot([], [], linestyle="none", marker="v", markersize=6, color=GREY, label="expected ends")
     axes.set_ylim(0, threshold + TOP)
     axes.set_xlabel(symbol(coupling))
     axes.set_ylabel(r"$\Delta\chi^2$")
@@ -72,16 +84,23 @@ def profile(axes: "Axes", curves: Sequence[Curve], *, coupling: str, threshold: 
 
 
 def limit_picture(path: Path, found: "Limit") -> None:
-    """Write a limit: its profile with the set shaded, or beside its bands where it has them."""
+    """Write a limit: its profile with the set shaded; below it the set beside what is expected, where that is known."""
     from scipy.stats import chi2
 
-    label = ", ".join(found.workspaces)
-    if found.expected:
-        bands_picture(path, [Band.of(label, found)], coupling=found.coupling, level=found.cl)
-        return
-    made, (axes,) = figure()
-    curve = Curve(label, found.profile_values, found.profile_q)
-    profile(axes, [curve], coupling=found.coupling, threshold=float(chi2.ppf(found.cl, 1)), level=found.cl)
+    row = Band.of(", ".join(found.workspaces), found)
+    curve = Curve(row.label, found.profile_values, found.profile_q)
+    threshold, stated = float(chi2.ppf(found.cl, 1)), row.median != (None, None)
+    if stated:
+        made, (axes, below) = figure(5.4, 5.6, rows=2, height_ratios=(3, 1))
+    else:
+        made, (axes,) = figure()
+    profile(axes, [curve], coupling=found.coupling, threshold=threshold, level=found.cl)
+    if stated:
+        bands(below, [row], coupling=found.coupling, level=found.cl)
+        low, high = zip(axes.get_xlim(), below.get_xlim(), strict=True)
+        for panel in (axes, below):
+            panel.set_xlim(min(low), max(high))
+        axes.set_xlabel("")
     shade(axes, found.intervals)
     save(made, path)
 

@@ -147,14 +147,17 @@ def _resized(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def figure(width: float = 5.4, height: float = 4.0, columns: int = 1, **options: Any) -> "tuple[Figure, list[Axes]]":
-    """A figure with `columns` axes beside each other, outside of matplotlib's global state; sizes in inches."""
+def figure(
+    width: float = 5.4, height: float = 4.0, columns: int = 1, rows: int = 1, **options: Any
+) -> "tuple[Figure, list[Axes]]":
+    """A figure with `columns` axes beside and `rows` below each other, outside of matplotlib's global state; sizes in
+    inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(made)
-    return made, list(made.subplots(1, columns, squeeze=False, **options)[0])
+    return made, list(made.subplots(rows, columns, squeeze=False, **options).flat)
 
 
 def save(made: "Figure", path: Path) -> None:

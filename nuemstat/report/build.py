@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from nuemstat.errors import NuemstatError
 from nuemstat.main_job import JOINT, Progress
 from nuemstat.plots import pulls_of_fit
 from nuemstat.report import content, history, pictures
-from nuemstat.report.content import LimitEntry, Results
+from nuemstat.report.content import Results
 from nuemstat.report.drawing import Picture, render
 from nuemstat.report.page import Page, write_page
 from nuemstat.report.spectra import Spectrum, spectra
-from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
 from nuemstat.workspace.document import Workspace
 
@@ -65,9 +63,8 @@ def build(
     target = folder / "pictures"
     target.mkdir(exist_ok=True)
     texts = steps.through(render, [(target, picture) for picture in drawn], [f"drew {p.title}" for p in drawn])
-    expected = {pair: ends for key, part in found.items() if key[0] == "expected" for pair, ends in dict(part).items()}
     remarks = tuple(value for value in found.values() if isinstance(value, str))
-    page = Page(results, tuple(zip(drawn, texts, strict=True)), expected, _fit(found), tuple(validation), remarks)
+    page = Page(results, tuple(zip(drawn, texts, strict=True)), _fit(found), tuple(validation), remarks)
     return write_page(folder, page)
 
 
@@ -97,8 +94,6 @@ def _jobs(results: Results, contours: bool, joint_contours: bool) -> list[_Job]:
         own = tuple(entry for entry in results.limits if entry.experiment == who)
         if workspace is not results.joint:
             jobs.append(_Job(("spectra", who), f"best fit of {who}", spectra, (own, workspace)))
-        wanted = tuple(entry for entry in own if not entry.expected)
-        jobs.append(_Job(("expected", who), f"expected limits of {who}", _expected, (workspace, wanted)))
     return jobs + (_two_couplings(results, together, joint_contours) if contours else [])
 
 
@@ -141,17 +136,6 @@ def _best_fit(workspace: Workspace) -> FitResult:
     return fit(workspace)
 
 
-def _expected(workspace: Workspace, entries: Sequence[LimitEntry]) -> dict[tuple[str, str], ExpectedEnds]:
-    """What data without new physics would give; what cannot be had is left out."""
-    from nuemstat.stats.asymptotic import expected_ends
-
-    found = {}
-    for entry in entries:
-        with suppress(NuemstatError):
-            found[entry.experiment, entry.coupling] = expected_ends(workspace, entry.coupling, cl=entry.cl)
-    return found
-
-
 def _contour(workspace: Workspace, pair: tuple[str, str]) -> Any:
     from nuemstat.stats.contours import contour
 
@@ -165,7 +149,7 @@ def _impacts(workspace: Workspace, coupling: str) -> Any:
 
 
 def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Picture]:
-    drawn = pictures.profiles(results)
+    drawn = pictures.limits(results) + pictures.profiles(results)
     drawn += pictures.histories(history.published(), history.ours(results))
     for key, answer in found.items():
         if isinstance(answer, str):

@@ -23,7 +23,8 @@ End = float | None
 class LimitEntry:
     """One limit as limits.json holds it; `experiment` is the workspace's name, or joint.
 
-    expected : what `--expected` adds, None without it; members : names of the workspaces that were fitted.
+    expected, boundary_aware : as in `Limit`, None where the results do not hold them;
+    members : names of the workspaces that were fitted.
     """
 
     experiment: str
@@ -37,6 +38,7 @@ class LimitEntry:
     valid: bool
     warnings: tuple[str, ...]
     expected: Mapping[str, Any] | None
+    boundary_aware: Mapping[str, Any] | None
     members: tuple[str, ...]
 
 
@@ -142,9 +144,18 @@ def _entry(item: Mapping[str, Any]) -> LimitEntry:
         upper_limit=item["upper_limit"],
         valid=bool(item["valid"]),
         warnings=tuple(item["warnings"]),
-        expected=item.get("expected"),
+        expected=None if item.get("expected") is None else _expected(item["expected"]),
+        boundary_aware=item.get("boundary_aware"),
         members=members,
     )
+
+
+def _expected(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An expectation, its parts checked as far as they are read here."""
+    for name in ("asimov", "median", "band68", "band95"):
+        if known.get(name) is not None and not {"lower", "upper"} <= set(known[name]):
+            raise ValueError(f"expected: {name}: no lower and upper end")
+    return known
 
 
 def _workspace(folder: Path, name: str) -> Workspace:

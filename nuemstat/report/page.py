@@ -16,7 +16,6 @@ from nuemstat.report.content import Results
 from nuemstat.report.drawing import VARIABLES, Picture
 from nuemstat.report.html import belonging, heading, paragraph, section
 from nuemstat.report.joint import parts as joint_parts
-from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
 from nuemstat.writing import write_whole
 
@@ -30,13 +29,12 @@ _FILES = (
 class Page:
     """All that the page shows.
 
-    pictures : with their SVG; expected : ends of sets by (experiment, coupling); fit : of everything together;
+    pictures : with their SVG; fit : of everything together;
     validation : rows of the comparison with published numbers; remarks : what could not be computed, and why.
     """
 
     results: Results
     pictures: tuple[Drawn, ...]
-    expected: Mapping[tuple[str, str], ExpectedEnds]
     fit: FitResult | None
     validation: Sequence[Mapping[str, Any]]
     remarks: tuple[str, ...]
@@ -77,11 +75,13 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
     found: list[tuple[str, str, list[str]]] = [
         ("limits", "Limits", [
             paragraph("Largest |value|: of the whole observed set below the threshold. Expected: median and band of it "
-                      "for data without new physics (Gaussian approximation around fits to Asimov data, or toys where "
-                      "the results have them). Published: from the same data, often with other systematics. Ratio: "
-                      "ours over published, where pieces of our set that meet none of theirs do not count "
+                      "for data without new physics, from a profile of Asimov data for couplings that enter squared, "
+                      "by toys where the results have them; else of Asimov data alone, without a band. z: how far the "
+                      "observed one lies above the median, in sigma. Knowing the bound: the same with thresholds for a "
+                      "coupling that cannot be negative. Published: from the same data, often with other systematics. "
+                      "Ratio: ours over published, where pieces of our set that meet none of theirs do not count "
                       "(publications often leave them out); a remark says what is known where it is far from 1."),
-            tables.limits(results, page.expected, history.of_the_same_data())]),
+            tables.limits(results, history.of_the_same_data())]),
         ("profiles", "Profiles", [
             paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),
             _figures(by_kind["profile"])]),
@@ -93,6 +93,12 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
             paragraph("Each experiment's own best fit, and its best fits with a universal coupling held at its limit."),
             _figures(by_kind["spectrum"])]),
     ]  # fmt: skip
+    if by_kind["limits"]:
+        words = (
+            "Observed sets on the 1 and 2 sigma bands of both expected ends; ends without a band are those of Asimov "
+            "data, outermost where such a set has several pieces."
+        )
+        found.insert(2, ("expected", "Observed and expected", [paragraph(words), _figures(by_kind["limits"])]))
     if by_kind["contour"]:
         words = (
             "Regions of two couplings together, every piece of them, for the experiments that limit one of them best."
@@ -138,7 +144,8 @@ def _validation(page: Page) -> list[str]:
 
 
 def _by_kind(pictures: Iterable[Drawn]) -> dict[str, list[Drawn]]:
-    found: dict[str, list[Drawn]] = {k: [] for k in ("profile", "history", "contour", "spectrum", "pulls", "impacts")}
+    kinds = ("limits", "profile", "history", "contour", "spectrum", "pulls", "impacts")
+    found: dict[str, list[Drawn]] = {kind: [] for kind in kinds}
     for picture, text in pictures:
         found[picture.name.partition("-")[0]].append((picture, text))
     return found

@@ -26,6 +26,47 @@ _ROWS: Final = 36
 _FLAVOURS: Final = {"e": 0, "mu": 1, "tau": 2, "solar": 3, "any": 4}
 
 
+def limits(results: Results) -> list[Picture]:
+    """Observed sets beside what is expected, one picture per coupling that has an expectation."""
+    found = []
+    for coupling in results.couplings:
+        entries = [e for e in results.limits if e.coupling == coupling and (e.expected or {}).get("asimov")]
+        if not entries:
+            continue
+        rows = [plots.Band.of(entry.experiment, entry) for entry in entries]
+        names = ", ".join(row.label for row in rows)
+        first = entries[0]
+        found.append(
+            Picture(
+                name=f"limits-{coupling}",
+                title=f"Observed and expected limits on {coupling}",
+                alt=f"{coupling} in {first.unit} at {100 * first.cl:g} % for {names}: observed sets on the bands of "
+                "the expected ends where these are known. The numbers are in the table of limits.",
+                csv=_csv(
+                    f"observed and expected ends of {coupling} [{first.unit}], empty where open or not known",
+                    ("experiment", "observed_low", "observed_high", "expected_low", "expected_high",
+                     "expected_high_minus_1_sigma", "expected_high_plus_1_sigma"),
+                    [_ends_of(row) for row in rows],
+                ),
+                draw=partial(_draw_limits, rows, coupling, first.cl),
+                size=(5.6, 1.3 + 0.32 * max(len(rows), 2)),
+                coupling=coupling,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _ends_of(row: plots.Band) -> str:
+    """One line of the table beside a picture: outermost observed ends, expected ones, band of the upper one."""
+    ends = (row.observed[0][0], row.observed[-1][1]) if row.observed else (None, None)
+    numbers = (*ends, *row.median, *(row.band68[1] or (None, None)))
+    return ",".join([row.label, *("" if value is None else f"{value:.6g}" for value in numbers)])
+
+
+def _draw_limits(rows: Sequence[plots.Band], coupling: str, level: float, figure: "Figure") -> None:
+    plots.bands(figure.add_subplot(), rows, coupling=coupling, level=level, colours=("#d0d0d0", "#ebebeb"))
+
+
 def profiles(results: Results) -> list[Picture]:
     """Delta chi2 along every coupling, one curve per experiment."""
     found = []

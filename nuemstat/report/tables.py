@@ -8,7 +8,6 @@ from nuemstat.report.content import LimitEntry, Results
 from nuemstat.report.history import Published, Theirs
 from nuemstat.report.html import Row, cell, number
 from nuemstat.report.joint import written
-from nuemstat.stats.asymptotic import ExpectedEnds
 from nuemstat.stats.results import FitResult
 from nuemstat.workspace.combine import sharing
 from nuemstat.workspace.document import Workspace
@@ -18,15 +17,11 @@ _FAR = 0.1
 """From 1: ratios of ours to published ones that are remarked on."""
 
 
-def limits(
-    results: Results,
-    expected: Mapping[tuple[str, str], ExpectedEnds],
-    published: Mapping[tuple[str, str], Theirs],
-) -> str:
-    """Every limit: observed, expected with its bands, published and their ratio.
+def limits(results: Results, published: Mapping[tuple[str, str], Theirs]) -> str:
+    """Every limit: observed, expected with its band and the distance from it, published and their ratio.
 
-    expected : ends for data without new physics; published : from the same data; both by experiment and
-    coupling. Where the ratio is far from 1, the remark says what is known of the reason.
+    published : from the same data, by experiment and coupling. Where the ratio is far from 1, the remark says what is
+    known of the reason.
     """
     rows = []
     for entry in results.limits:
@@ -41,7 +36,7 @@ def limits(
             cell(entry.coupling),
             cell(entry.unit),
             number(entry.upper_limit, missing="open"),
-            *_expected(entry, expected.get(key)),
+            *_expected(entry),
             number(None if theirs is None else theirs.size),
             number(ratio),
             number(entry.best_fit),
@@ -50,8 +45,8 @@ def limits(
         )
         rows.append(Row(cells, entry.experiment, entry.coupling))
     level = results.limits[0].cl
-    columns = ("experiment", "coupling", "unit", "largest |value|", "expected", "expected, 68 %", "published", "ratio",
-               "best fit", "observed set", "remarks")  # fmt: skip
+    columns = ("experiment", "coupling", "unit", "largest |value|", "expected", "expected, 68 %", "z",
+               "knowing the bound", "published", "ratio", "best fit", "observed set", "remarks")  # fmt: skip
     return html.table(f"Limits at {100 * level:g} %", columns, rows, identity="limits-table")
 
 
@@ -61,19 +56,28 @@ def _reason(experiment: str, theirs: Theirs) -> str:
     return "; ".join(part for part in (theirs.note, variant) if part)
 
 
-def _expected(entry: LimitEntry, found: ExpectedEnds | None) -> tuple[html.Cell, html.Cell]:
-    """Median and 68 % band of the largest |value|, by toys where the results have them (there of the outer end)."""
-    if not entry.expected:
-        return (cell(""), cell("")) if found is None else (number(found.size), _band(found.size68))
-    median = entry.expected["median"]
-    side = "lower" if None not in median.values() and abs(median["lower"]) > abs(median["upper"]) else "upper"
-    ends = median[side]
-    band = sorted((None if end is None else abs(end) for end in entry.expected["band68"][side]), key=_last)
-    return number(None if ends is None else abs(ends), missing="open"), _band(band)
+def _expected(entry: LimitEntry) -> tuple[html.Cell, ...]:
+    """Largest |value| of the median (of Asimov data where no more is known), its 68 % band by the outer end, how far
+    the observed one is off in sigma, and the largest |value| with thresholds that know of the bound."""
+    known = entry.expected or {}
+    middle, spread, z = known.get("median") or known.get("asimov"), known.get("band68"), known.get("z")
+    aware = entry.boundary_aware or {}
+    at_bound = number(aware["upper_limit"], missing="open") if aware else cell("")
+    if middle is None:
+        return cell(""), cell(""), cell(""), at_bound
+    side = max(("upper", "lower"), key=lambda name: _last(middle[name]))
+    band = None if spread is None else sorted((None if e is None else abs(e) for e in spread[side]), key=_last)
+    return (
+        number(None if middle[side] is None else abs(middle[side]), missing="open"),
+        cell("") if band is None else _band(band),
+        cell("" if z is None else f"{z:+.2f}", z, "number"),
+        at_bound,
+    )
 
 
 def _last(end: float | None) -> float:
-    return float("inf") if end is None else end
+    """The size of an end, an open one last."""
+    return float("inf") if end is None else abs(end)
 
 
 def _band(ends: Sequence[float | None]) -> html.Cell:

@@ -67,12 +67,38 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What data without new physics would give.
+
+    bands : method, and ends in physical units, as in `Limit.expected`; quantile : how many standard deviations an
+    observed largest |value| (workspace units) lies above the middle, None where nothing is known of the spread.
+    """
+
+    bands: Mapping[str, Any]
+    quantile: Callable[[float], float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aware:
+    """The set with critical values that know of the coupling's bound, and these along the coupling."""
+
+    pieces: tuple[Piece, ...]
+    threshold: Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The set that a method gives, and the fields of a `Limit` that only this method has."""
+    """The set that a method gives, what is expected of it, and the fields of a `Limit` that only this method has.
+
+    notes : warnings that do not touch the set.
+    """
 
     pieces: tuple[Piece, ...]
     fields: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    expected: Expectation | None = None
+    aware: Aware | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Interrupted(KeyboardInterrupt):

@@ -17,8 +17,7 @@ from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.checkpoint import Outcome
 from nuemstat.stats.execution import Piece, Runner, Task
-from nuemstat.stats.hypotest import boundary_threshold
-from nuemstat.stats.profile import Point, Profile
+from nuemstat.stats.profile import Point, Profile, hermite
 from nuemstat.stats.search import Measured, Range, Search
 from nuemstat.stats.tails import Tail, summary, two_sided_score
 from nuemstat.stats.toys import TASK_SIZE, opened, require_toys, seeds_of, too_many_failed
@@ -29,6 +28,8 @@ _SPACING = 0.7
 """In standard deviations: between the first values looked at."""
 _MARGIN = 1.2
 """In standard deviations: how far beyond the asymptotic threshold they reach."""
+_LEVEL = 1e-5
+"""In 2 NLL: how near to its critical value an end by a formula has to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,31 +169,40 @@ def construct(belt: Belt, minima: Sequence[Point], *, scan_range: Range | None) 
     return Construction(pieces=tuple(search.pieces()), warnings=() if failed is None else (failed,))
 
 
-def by_formula(
-    profile: Profile, minima: Sequence[Point], *, cl: float, distance: Callable[[float], float]
-) -> tuple[Piece, ...]:
-    """The set with asymptotic critical values that know of the coupling's bound.
+def by_formula(profile: Profile, minima: Sequence[Point], threshold: Callable[[float], float]) -> tuple[Piece, ...]:
+    """The set with critical values of a formula, which vary along the coupling.
 
-    distance : of a value from the bound, in standard deviations; infinite where there is none.
+    threshold : the critical value at a value of the coupling.
     """
-    q_min = minima[0].q
-
-    def excess(value: float) -> float:
-        return profile.at(value).q - q_min - boundary_threshold(cl, distance(value))
-
-    values = [point.value for point in profile.points]
-    scores = [excess(value) for value in values]
-    start = values[0] if values[0] <= profile.bounds[0] else None
-    inside, found = scores[0] <= 0, []
-    for i, (low, high) in enumerate(pairwise(values)):
-        if (scores[i] <= 0) != (scores[i + 1] <= 0):
-            end = float(brentq(excess, low, high, xtol=1e-7 * (high - low)))
-            if inside:
+    q_min, points = minima[0].q, list(profile.points)
+    inside = [point.q - q_min <= threshold(point.value) for point in points]
+    start = points[0].value if points[0].value <= profile.bounds[0] else None
+    found = []
+    for i, (low, high) in enumerate(pairwise(points)):
+        if inside[i] != inside[i + 1]:
+            end = _crossing(profile, low, high, lambda value: q_min + threshold(value))
+            if inside[i]:
                 found.append(Piece(start, end, 0.0, 0.0))
-            start, inside = end, not inside
-    if inside:
-        found.append(Piece(start, values[-1] if values[-1] >= profile.bounds[1] else None, 0.0, 0.0))
+            start = end
+    if inside[-1]:
+        found.append(Piece(start, points[-1].value if points[-1].value >= profile.bounds[1] else None, 0.0, 0.0))
     return tuple(found)
+
+
+def _crossing(profile: Profile, low: Point, high: Point, level: Callable[[float], float]) -> float:
+    """Where the profile passes a level between two points on either side of it: the cubic, sharpened by fits."""
+    rising = high.q > level(high.value)
+    while True:
+
+        def excess(value: float, low: Point = low, high: Point = high) -> float:
+            return hermite(low, high, value) - level(value)
+
+        guess = float(brentq(excess, low.value, high.value, xtol=1e-9 * (high.value - low.value)))
+        point = profile.at(guess)
+        miss = point.q - level(guess)
+        if abs(miss) < _LEVEL or point is low or point is high:
+            return guess
+        low, high = (low, point) if (miss > 0) == rising else (point, high)
 
 
 def first_values(profile: Profile, minima: Sequence[Point], limits: Range, highest: float) -> list[float]:

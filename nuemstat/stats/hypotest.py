@@ -11,6 +11,7 @@ from math import sqrt
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from nuemstat.errors import FitError
@@ -39,8 +40,8 @@ def boundary_threshold(cl: float, distance: float) -> float:
 
     def excess(root: float) -> float:
         if root <= distance:
-            return float(2 * norm.cdf(root) - 1 - cl)
-        return float(norm.cdf(root) + norm.cdf(0.5 * (root * root / distance + distance)) - 1 - cl)
+            return float(2 * ndtr(root) - 1 - cl)
+        return float(ndtr(root) + ndtr(0.5 * (root * root / distance + distance)) - 1 - cl)
 
     return float(brentq(excess, 0.0, 40.0, xtol=1e-12) ** 2)
 
@@ -161,6 +162,15 @@ class OneSided:
             return _deviations(expected_cls(self.background.q_asimov(value), deviations)) - self.threshold
 
         return rising_end(score, self.background.value, self.background.asimov)
+
+    def expected_deviations(self, value: float) -> float:
+        """By how much the background has to fluctuate for the limit to be at a value: the inverse of `expected_end`."""
+        away = self.background.q_asimov(value)
+
+        def excess(deviations: float) -> float:
+            return expected_cls(away, deviations) - (1 - self.cl)
+
+        return -np.inf if excess(-8.0) >= 0 else float(brentq(excess, -8.0, sqrt(away) + 8.0, xtol=1e-9))
 
 
 def rising_end(score: Callable[[float], float], start: float, profile: Profile) -> float | None:

@@ -12,23 +12,21 @@ from scipy.stats import chi2
 
 from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
-from nuemstat.stats.execution import Answer, Piece, Plan, Progress
-from nuemstat.stats.goodness import sparse
-from nuemstat.stats.likelihood import KernelName, Likelihood
+from nuemstat.stats.execution import Piece, Plan, Progress
+from nuemstat.stats.likelihood import KernelName
+from nuemstat.stats.limit_result import limit_of
 from nuemstat.stats.minimise import floating, global_minimum, verified
 from nuemstat.stats.newton import Solution, minimise
 from nuemstat.stats.problem import Problem, prepare
 from nuemstat.stats.profile import Point, Profile
 from nuemstat.stats.ranges import Range, check_range, in_workspace
-from nuemstat.stats.results import End, Limit, Minimum, Scan, Significance
+from nuemstat.stats.results import End, Limit, Scan, Significance
 from nuemstat.stats.starts import reach, starts
 from nuemstat.stats.survey import Survey, survey, tightened
 from nuemstat.workspace.document import Workspace
 
 _MARGIN = 2.0
 """In 2 NLL: how far above the threshold a profile is followed."""
-_BAD = 1e-3
-"""p-value of the best fit below which a limit is warned of."""
 
 
 def limit(
@@ -41,7 +39,7 @@ def limit(
     free: Sequence[str] = (),
     fixed: Mapping[str, float] | None = None,
     scan_range: Range | None = None,
-    expected: bool = False,
+    expected: bool | None = None,
     toys: int | None = None,
     seed: int = 0,
     executor: Executor | None = None,
@@ -54,9 +52,11 @@ def limit(
     fixed : parameters at physical values; scan_range : physical values outside which nothing is said;
     method : `profile`, where the profile stands below the chi2 quantile above its global minimum; `fc`, the
         Feldman-Cousins construction; `cls`, a one-sided limit for even couplings and norms;
-    expected : with median and bands of both ends, couplings at their defaults;
+    expected : what data without new physics would give. By formulas if None: median and bands of even couplings,
+        and the set with thresholds that know of their bound; Asimov ends of signed ones. By toys if True; no if False;
     toys : for `fc` at each value near an end (5000 if None; 0 for asymptotic critical values that know of the
-        coupling's bound), for `cls` likewise of each hypothesis (asymptotic if None), else for `expected`;
+        coupling's bound), for `cls` likewise of each hypothesis (asymptotic if None), else for
+        `expected` by toys (200 if None);
     seed : of all toys; executor : where they are thrown, here if None; checkpoint : file to resume from.
 
     Raises
@@ -74,14 +74,11 @@ def limit(
     span = None if scan_range is None else in_workspace(problem, {coupling: scan_range})[coupling]
     if span is not None:
         check_range(problem, coupling, minima[0].value, span)
-    if method == "profile" and not expected:
-        found = Answer(pieces=_pieces(profile, minima, cl))
-    else:
-        from nuemstat.stats.methods import Question, answer
+    from nuemstat.stats.methods import Question, answer
 
-        question = Question(workspace, problem, tuple(free), cl, method, span, plan, profile, minima)
-        found = answer(question, expected, _pieces(profile, minima, cl))
-    return _limit(problem, profile, minima, found, scan_range, cl=cl, method=method)
+    question = Question(workspace, problem, tuple(free), cl, method, span, plan, profile, minima)
+    found = answer(question, expected, _pieces(profile, minima, cl))
+    return limit_of(problem, profile, minima, found, scan_range, cl=cl, method=method)
 
 
 def profiled_set(problem: Problem, cl: float) -> tuple[tuple[End, End], ...]:
@@ -105,68 +102,6 @@ def _height(cl: float, method: str) -> float:
 def _pieces(profile: Profile, minima: Sequence[Point], cl: float) -> tuple[Piece, ...]:
     ends = intervals_below(profile, minima[0].q + float(chi2.ppf(cl, 1)))
     return tuple(Piece(low, high) for low, high in ends)
-
-
-def _limit(
-    problem: Problem,
-    profile: Profile,
-    minima: Sequence[Point],
-    answer: Answer,
-    scan_range: Range | None,
-    *,
-    cl: float,
-    method: str,
-) -> Limit:
-    """The result, in physical units, of a set in workspace units."""
-    coupling, best = problem.couplings[0], minima[0]
-    scale, unit = problem.scale(coupling)
-    threshold = float(chi2.ppf(cl, 1))
-    pieces = [(piece.low, piece.high) for piece in answer.pieces]
-    failures = profile.failures((scale, unit))
-    ends = [(low if low is None else low * scale, high if high is None else high * scale) for low, high in pieces]
-    bounds = (profile.bounds[0] * scale, profile.bounds[1] * scale)
-    kept = ends if scan_range is None else [cut for piece in ends if (cut := _cut(piece, scan_range, bounds))]
-    is_open = len(kept) < len(ends) or any(None in piece for piece in kept)
-    values = np.array([point.value for point in profile.points]) * scale
-    heights = np.array([point.q for point in profile.points]) - best.q
-    seen = (
-        (heights < 4 * threshold + 10) & (values >= (scan_range or bounds)[0]) & (values <= (scan_range or bounds)[1])
-    )
-    return Limit(
-        **problem.origin,
-        valid=not failures and not answer.warnings,
-        warnings=(
-            *failures,
-            *answer.warnings,
-            *(["the set goes on outside the values that were looked at"] if is_open else []),
-            *_bad_fit(problem.likelihood, best.solution),
-            *problem.warnings(),
-        ),
-        coupling=coupling,
-        unit=unit,
-        cl=cl,
-        method=method,
-        data=problem.likelihood.data,
-        best_fit=best.value * scale,
-        minima=tuple(Minimum(point.value * scale, point.q - best.q) for point in minima),
-        intervals=tuple(kept),
-        upper_limit=None if is_open else max((abs(end) for p in kept for end in p if end is not None), default=None),
-        q_min=best.q,
-        profile_values=values[seen],
-        profile_q=heights[seen],
-        **answer.fields,
-    )
-
-
-def _bad_fit(likelihood: Likelihood, best: Solution) -> list[str]:
-    """A warning where chi2 describes 2 NLL and says that the best fit does not describe the data."""
-    ndof = likelihood.n_bins - int((~likelihood.constrained).sum())
-    p = float(chi2.sf(best.value, ndof)) if ndof > 0 else 1.0
-    if p >= _BAD or sparse(likelihood, best):
-        return []
-    return [
-        f"the best fit describes the data badly: 2 NLL = {best.value:.1f} for {ndof} degrees of freedom, p = {p:.1g}"
-    ]
 
 
 def significance(
@@ -309,18 +244,6 @@ def intervals_below(profile: Profile, level: float) -> list[tuple[End, End]]:
     if inside:
         pieces.append((start, points[-1].value if points[-1].value == profile.bounds[1] else None))
     return pieces
-
-
-def _cut(piece: tuple[End, End], allowed: Range, bounds: Range) -> tuple[End, End] | None:
-    """The part of an interval inside a range; an end that is cut becomes None, unless it is a bound."""
-    low = -np.inf if piece[0] is None else piece[0]
-    high = np.inf if piece[1] is None else piece[1]
-    if high < allowed[0] or low > allowed[1]:
-        return None
-    return (
-        piece[0] if low >= allowed[0] or low == bounds[0] else None,
-        piece[1] if high <= allowed[1] or high == bounds[1] else None,
-    )
 
 
 def _automatic_range(problem: Problem, name: str) -> Range:

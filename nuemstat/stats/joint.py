@@ -13,7 +13,7 @@ from nuemstat.stats.intervals import limit, profiled_set
 from nuemstat.stats.minimise import floating, global_minimum
 from nuemstat.stats.newton import Solution
 from nuemstat.stats.problem import Problem, prepare
-from nuemstat.stats.results import End, Limit, Result, columns, number
+from nuemstat.stats.results import End, Limit, Result, columns, expected_rows, written
 from nuemstat.stats.shares import shares_between
 from nuemstat.stats.starts import starts
 from nuemstat.vocabulary import UNIVERSAL
@@ -46,7 +46,8 @@ class JointLimit(Result):
     ends : shares at the two outermost ends of the set where Delta chi2 reaches its level; shares : their mean;
     compatibility : parameter goodness of fit; None where only one member holds the coupling, or with a warning;
     without : the set without each member; None where its largest share is below `cut`, or where a warning says that
-    it cannot be given; empty where no other holds the coupling.
+    it cannot be given; empty where no other holds the coupling;
+    expected, boundary_aware : as in `Limit`, left out of the JSON when None.
     """
 
     SCHEMA: ClassVar[str] = "nuemstat/joint_limit/1"
@@ -54,6 +55,7 @@ class JointLimit(Result):
         "coupling", "unit", "cl", "data", "best_fit", "intervals", "q_min", "ends", "shares", "compatibility",
         "without", "cut",
     )  # fmt: skip
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("expected", "boundary_aware")
 
     coupling: str
     unit: str
@@ -67,6 +69,8 @@ class JointLimit(Result):
     compatibility: ParameterGoodness | None
     without: Mapping[str, Intervals | None]
     cut: float
+    expected: Mapping[str, Any] | None = None
+    boundary_aware: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         head = f"{self.coupling} at {100 * self.cl:g} % [{self.unit}] from {', '.join(self.workspaces)}"
@@ -79,29 +83,31 @@ class JointLimit(Result):
         if self.compatibility is not None:
             q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
             rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
-        return "\n".join([head, *columns(rows), *self.warnings])
-
-
-def written(intervals: Intervals) -> str:
-    """The set as text."""
-    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals) or "empty"
+        stated = columns(expected_rows(self.expected, self.boundary_aware, self.unit))
+        return "\n".join([head, *columns(rows), *stated, *self.warnings])
 
 
 def joint_limit(
-    members: Sequence[Workspace], coupling: str, *, cl: float = 0.90, cut: float = CUT, mixed: Sequence[str] = ()
+    members: Sequence[Workspace],
+    coupling: str,
+    *,
+    cl: float = 0.90,
+    cut: float = CUT,
+    mixed: Sequence[str] = (),
+    expected: bool | None = None,
 ) -> JointLimit:
     """The limit of all members together, the share of each, their agreement, and the limit without each in turn.
 
     members : two or more workspaces that `combine` takes; nuisances of one name are one nuisance;
     cut : members with a smaller share at every end of the set are not left out;
-    mixed : choices in which the members may differ, as `combine` takes them.
+    mixed : choices in which the members may differ, as `combine` takes them; expected : as `limit` takes it.
 
     Raises
     ------
     WorkspaceError : the coupling is held by none, or the workspaces cannot be combined;
     FitError : fewer than two members, or no fit that can be trusted.
     """
-    return taken_apart(members, limit(combine(members, mixed=mixed), coupling, cl=cl), cut=cut)
+    return taken_apart(members, limit(combine(members, mixed=mixed), coupling, cl=cl, expected=expected), cut=cut)
 
 
 def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT) -> JointLimit:
@@ -148,6 +154,8 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT)
         compatibility=compatibility,
         without=without,
         cut=cut,
+        expected=found.expected,
+        boundary_aware=found.boundary_aware,
     )
 
 
@@ -230,6 +238,7 @@ def summary(members: Sequence[str], found: Sequence[JointLimit]) -> dict[str, An
                     "members": list(match.experiments),
                 },
                 "without": content["without"],
+                **{name: content[name] for name in JointLimit.OPTIONAL if name in content},
                 "warnings": list(item.warnings),
             }
         )

@@ -35,7 +35,8 @@ def minos(
     ------
     WorkspaceError : the coupling is not held; FitError : no fit can be trusted.
     """
-    return compared(limit(workspace, coupling, cl=cl, data=data, free=free, fixed=fixed), workspace, free)
+    found = limit(workspace, coupling, cl=cl, data=data, free=free, fixed=fixed, expected=False)
+    return compared(found, workspace, free)
 
 
 def compared(found: Limit, workspace: Workspace, free: Sequence[str] = ()) -> Minos:

@@ -37,11 +37,12 @@ class Point:
 class Profile:
     """The profile along one parameter, growing as it is asked; points stay sorted."""
 
-    def __init__(self, likelihood: Likelihood, name: str) -> None:
+    def __init__(self, likelihood: Likelihood, name: str, known: Reach | None = None) -> None:
+        """known : reach of the parameter, where it was found already."""
         self.likelihood, self.name = likelihood, name
         self.index = likelihood.index(name)
         self.bounds = (float(likelihood.bounds[self.index, 0]), float(likelihood.bounds[self.index, 1]))
-        self.reach: Reach = reach(likelihood, name)
+        self.reach: Reach = known or reach(likelihood, name)
         self._held = np.arange(len(likelihood.parameters)) == self.index
         others = [other for other in unconstrained(likelihood) if other != name]
         floated = [other for other in others if likelihood.workspace.parameter(other).kind == "coupling"]
@@ -73,6 +74,12 @@ class Profile:
         if not candidates or (thorough and self._floated):
             candidates += self._starts
         point = self._lowest(value, candidates)
+        insort(self.points, point, key=lambda p: p.value)
+        return point
+
+    def started(self, x: FloatArray) -> Point:
+        """The profile at the value in x, which is where its fit starts; kept as a point."""
+        point = self._lowest(float(x[self.index]), [x])
         insort(self.points, point, key=lambda p: p.value)
         return point
 

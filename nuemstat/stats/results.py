@@ -32,6 +32,8 @@ class Result(AsHtml):
 
     SCHEMA: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """Fields that the JSON object holds only where they are set."""
 
     workspaces: tuple[str, ...]
     schemes: Mapping[str, str]
@@ -47,8 +49,9 @@ class Result(AsHtml):
     def to_dict(self) -> dict[str, Any]:
         """The JSON object as plain dictionaries, lists and numbers; what is not finite becomes None."""
         common = ("workspaces", "schemes", "fixed", "floated", "digest", "valid", "warnings")
+        given = tuple(name for name in self.OPTIONAL if getattr(self, name) is not None)
         content = {"schema": self.SCHEMA}
-        return content | {name: plain(getattr(self, name)) for name in self.FIELDS + common}
+        return content | {name: plain(getattr(self, name)) for name in self.FIELDS + common + given}
 
     def to_json(self) -> str:
         """The JSON object as one text."""
@@ -121,9 +124,15 @@ class Limit(Result):
     intervals : disjoint (low, high), rising; an end outside the scanned range is None;
     upper_limit : the largest |value| of the set, None when an end is;
     q_min : 2 NLL at the best fit relative to the saturated model;
-    expected, seed, toys, critical, errors : of the methods that have them, left out of the JSON when None:
-        median and bands of both ends; seed and number of all toys; what they say of each value that was tested
-        (critical values with binomial errors); errors of the ends of each interval from the number of toys;
+    expected : what data without new physics would give, couplings at their defaults: `method` (asymptotic, toys, or
+        asimov where nothing is known of the spread), `asimov` and `median` with their lower and upper end, `band68`
+        and `band95` of each end, and `z`, the normal quantile of the observed upper_limit among the expected ones;
+        None where it is not known, ends that are open included; `toys` and `seed` where toys were thrown;
+    boundary_aware : of couplings at a bound, the set whose thresholds know of it: intervals, upper_limit, and the
+        threshold there;
+    seed, toys, critical, errors : of the methods that have them: seed and number of all toys; what they say of each
+        value that was tested (critical values with binomial errors); errors of the ends of each interval from the
+        number of toys. All from `expected` on are left out of the JSON when None;
     profile_values, profile_q : the sampled profile for pictures, not in the JSON.
     """
 
@@ -131,7 +140,7 @@ class Limit(Result):
     FIELDS: ClassVar[tuple[str, ...]] = (
         "coupling", "unit", "cl", "method", "data", "best_fit", "minima", "intervals", "upper_limit", "q_min",
     )  # fmt: skip
-    OPTIONAL: ClassVar[tuple[str, ...]] = ("expected", "seed", "toys", "critical", "errors")
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("expected", "boundary_aware", "seed", "toys", "critical", "errors")
 
     coupling: str
     unit: str
@@ -144,6 +153,7 @@ class Limit(Result):
     upper_limit: float | None
     q_min: float
     expected: Mapping[str, Any] | None = None
+    boundary_aware: Mapping[str, Any] | None = None
     seed: int | None = None
     toys: int | None = None
     critical: Sequence[Any] | None = None
@@ -151,22 +161,15 @@ class Limit(Result):
     profile_values: FloatArray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
     profile_q: FloatArray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object; the fields of other methods only where they are set."""
-        given = {name: plain(getattr(self, name)) for name in self.OPTIONAL if getattr(self, name) is not None}
-        return Result.to_dict(self) | given
-
     def __str__(self) -> str:
-        pieces = " u ".join(f"[{number(low)}, {number(high)}]" for low, high in self.intervals)
         minima = ", ".join(f"{number(m.value)} (q {m.q:.3f})" for m in self.minima)
-        rows = [
-            ("set", f"{pieces or 'empty'} {self.unit}"),
+        rows: list[tuple[str, ...]] = [
+            ("set", f"{written(self.intervals)} {self.unit}"),
             ("upper limit", f"{number(self.upper_limit)} {self.unit}"),
             ("best fit", f"{number(self.best_fit)} {self.unit}, 2 NLL = {self.q_min:.3f}"),
             ("minima", minima),
         ]
-        if self.expected is not None:
-            rows.append(("expected", _expected_row(self.expected, self.unit)))
+        rows += expected_rows(self.expected, self.boundary_aware, self.unit)
         if self.toys is not None:
             rows.append(("toys", f"{self.toys} of seed {self.seed}"))
         head = f"{self.coupling} at {100 * self.cl:g} % ({self.method}, {self.data}) from {', '.join(self.workspaces)}"
@@ -241,11 +244,31 @@ class Significance(Result):
         return "\n".join([head, *columns(rows), *self.warnings])
 
 
-def _expected_row(expected: Mapping[str, Any], unit: str) -> str:
-    """Median of both ends with the bands of the upper one."""
-    low, high = expected["median"]["lower"], expected["median"]["upper"]
-    bands = [" to ".join(number(end) for end in expected[band]["upper"]) for band in ("band68", "band95")]
-    return f"[{number(low)}, {number(high)}] {unit}, upper end 68 %: {bands[0]}, 95 %: {bands[1]}"
+def expected_rows(
+    expected: Mapping[str, Any] | None, aware: Mapping[str, Any] | None, unit: str
+) -> list[tuple[str, ...]]:
+    """What `Limit.expected` and `Limit.boundary_aware` hold, in words; no rows where both are None."""
+    rows: list[tuple[str, ...]] = []
+    middle = None if expected is None else expected.get("median") or expected.get("asimov")
+    if expected is not None and middle is None:
+        rows.append(("expected", "not known"))
+    if expected is not None and middle is not None:
+        rows.append(("expected", f"{written([(middle['lower'], middle['upper'])])} {unit} ({expected.get('method')})"))
+        bands = [expected[name] for name in ("band68", "band95") if expected.get(name) is not None]
+        if len(bands) == 2:
+            said = [" to ".join(number(end) for end in band["upper"]) for band in bands]
+            rows.append(("its upper end", f"68 %: {said[0]}, 95 %: {said[1]} {unit}"))
+        if expected.get("z") is not None:
+            rows.append(("observed", f"{expected['z']:+.2f} sigma above the expected median"))
+    if aware is not None:
+        threshold = "" if aware["threshold"] is None else f", threshold {aware['threshold']:.3f}"
+        rows.append(("knowing the bound", f"{written(aware['intervals'])} {unit}{threshold}"))
+    return rows
+
+
+def written(intervals: Sequence[tuple[End, End]]) -> str:
+    """The set as text."""
+    return " u ".join(f"[{number(low)}, {number(high)}]" for low, high in intervals) or "empty"
 
 
 def number(value: float | None) -> str:

@@ -1,7 +1,8 @@
-"""What an experiment expects: the ends of the set for Asimov data, and their median and bands over toys.
+"""What an experiment expects: the ends of the set for Asimov data, and their median and bands.
 
 The truth is every coupling at its default, nuisances where the data want them. A set of several intervals counts
-with its lowest and its highest end.
+with its lowest and its highest end. Where the truth is at a bound (even couplings) one profile of Asimov data gives
+median and bands; elsewhere toys do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +13,14 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2, norm
 
+from nuemstat.errors import FitError
 from nuemstat.polynomial import FloatArray
+from nuemstat.stats.asimov import Asimov
+from nuemstat.stats.asymptotic import Shifted
 from nuemstat.stats.checkpoint import Outcome
 from nuemstat.stats.data import default
-from nuemstat.stats.execution import Runner, Task
-from nuemstat.stats.hypotest import OneSided, asimov_counts
+from nuemstat.stats.execution import Expectation, Runner, Task
+from nuemstat.stats.hypotest import OneSided
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.newton import minimise
 from nuemstat.stats.problem import Problem
@@ -29,17 +33,74 @@ PER_TASK = 5
 SHARES = {"median": (0.5,), "band68": (norm.cdf(-1), norm.cdf(1)), "band95": (norm.cdf(-2), norm.cdf(2))}
 """Quantiles: the median, and the bands of one and two standard deviations."""
 
+FIELDS = ("method", "asimov", "median", "band68", "band95", "z")
+"""What every expectation states."""
+
 Ends = tuple[float, float]
 Bands = dict[str, Any]
 
 
-def truth_of(problem: Problem) -> FloatArray:
-    """All parameters: couplings at their defaults, the rest at the conditional best fit of the data."""
+def truth_of(problem: Problem, start: FloatArray | None = None) -> FloatArray:
+    """All parameters: couplings at their defaults, the rest at the conditional best fit of the data.
+
+    start : all parameters, where the fit of the rest starts.
+
+    Raises
+    ------
+    FitError : that fit did not converge.
+    """
     likelihood = problem.likelihood
     names = [*problem.couplings, *problem.floated]
     held = np.isin(np.array(likelihood.parameters), names)
-    start = likelihood.vector({name: default(problem.workspace.parameter(name)) for name in names})
-    return minimise(likelihood, start, held=held).x
+    x = likelihood.defaults.copy() if start is None else start.copy()
+    for name in names:
+        x[likelihood.index(name)] = default(problem.workspace.parameter(name))
+    found = minimise(likelihood, x, held=held)
+    if not found.converged:
+        raise FitError("the fit with couplings at their defaults did not converge")
+    return found.x
+
+
+def expected_by_formula(
+    asimov: Asimov, *, cl: float, aware: bool, scale: float, minima: Sequence[float] = ()
+) -> Expectation:
+    """Median and bands of a coupling whose truth is at its bound, from the Asimov profile; Asimov ends of others.
+
+    aware : thresholds know of the bound; scale : size of 1 in the workspace; minima : of the data's profile, where
+    Asimov data may have one too.
+
+    Raises
+    ------
+    FitError : a fit to Asimov data that did not converge.
+    """
+    if not asimov.at_bound:
+        threshold = float(chi2.ppf(cl, 1))
+        try:
+            ends = asimov.ends(threshold, minima)
+        except FitError:  # far from what the polynomial says: the whole profile tells
+            ends = set_ends(asimov.profile.likelihood, asimov.profile.name, lambda _: threshold, threshold + 1.0)
+        return Expectation(bands=_stated("asimov", _pair(*(end * scale for end in ends))))
+    shifted, low, high = Shifted(cl, aware), {}, {}
+    for shift in (0, -2, -1, 2, 1):  # the later ones start between the former
+        high[shift] = scale * asimov.reach(shifted.upper(shift))
+        low[shift] = scale * asimov.read(shifted.lower(shift))
+    middle = _pair(low[0], high[0])
+    bands = {f"band{share}": _pair([low[-n], low[n]], [high[-n], high[n]]) for n, share in ((1, 68), (2, 95))}
+    return Expectation(
+        bands=_stated("asymptotic", middle, median=middle, **bands),
+        quantile=lambda upper: shifted.shift(asimov.root(upper)),
+    )
+
+
+def unknown() -> Expectation:
+    """What is stated where nothing can be expected."""
+    return Expectation(bands=_stated(None, None))
+
+
+def _stated(method: str | None, asimov: Any, **more: Any) -> Bands:
+    """The fields of an expectation in their order, None where nothing is known."""
+    known = {"method": method, "asimov": asimov} | more
+    return {name: known.get(name) for name in FIELDS} | {name: v for name, v in more.items() if name not in FIELDS}
 
 
 def set_ends(likelihood: Likelihood, name: str, critical: Callable[[float], float], height: float) -> Ends:
@@ -88,33 +149,53 @@ def critical_values(cl: float, belt: FloatArray | None) -> tuple[Callable[[float
 
 
 def expected_sets(
-    problem: Problem, truth: FloatArray, *, cl: float, runner: Runner, toys: int, belt: FloatArray | None, scale: float
-) -> Bands:
-    """Median and bands of both ends over toys, and the ends for Asimov data (physical units).
+    asimov: Asimov,
+    *,
+    cl: float,
+    runner: Runner,
+    toys: int,
+    belt: FloatArray | None,
+    scale: float,
+    minima: Sequence[float] = (),
+) -> Expectation:
+    """Median and bands of both ends over toys thrown at the truth of Asimov data, and the ends for these data.
 
     Raises
     ------
     FitError : too few toys; Interrupted : from the keyboard.
     """
     require_toys(toys, 20)
-    name = problem.couplings[0]
-    critical, height = critical_values(cl, belt)
-    asimov = problem.likelihood.with_data(asimov_counts(problem, truth), truth)
-    ends = set_ends(asimov, name, critical, height)
-    value = float(truth[problem.likelihood.index(name)])
-    count = -(-toys // PER_TASK)
-    tasks = [Task(f"expected:{cl!r}", value, n, tuple(truth.tolist()), 0.0, runner.plan.seed) for n in range(count)]
+    if belt is None:
+        middle = expected_by_formula(asimov, cl=cl, aware=False, scale=scale, minima=minima).bands["asimov"]
+    else:
+        profile = asimov.profile
+        ends = set_ends(profile.likelihood, profile.name, *critical_values(cl, belt))
+        middle = _pair(*(end * scale for end in ends))
+    truth, count = tuple(asimov.truth.tolist()), -(-toys // PER_TASK)
+    tasks = [Task(f"expected:{cl!r}", asimov.value, n, truth, 0.0, runner.plan.seed) for n in range(count)]
     found: dict[int, Sequence[Ends]] = {}
     runner(tasks, lambda task, outcome: found.update({task.number: outcome["ends"]}), "expected")
-    table = np.array([pair for number in sorted(found) for pair in found[number]]) * scale
-    bands: Bands = {"toys": len(table), "seed": runner.plan.seed, "asimov": _pair(*(end * scale for end in ends))}
+    table = np.array([pair for number in sorted(found) for pair in found[number]])
+    bands: Bands = {}
     for label, shares in SHARES.items():
-        low, high = (np.quantile(column, shares, method="closest_observation").tolist() for column in table.T)
+        low, high = (np.quantile(c, shares, method="closest_observation").tolist() for c in table.T * scale)
         bands[label] = _pair(*(low + high)) if len(shares) == 1 else _pair(low, high)
-    return bands
+    sizes = np.abs(table).max(axis=1)
+    return Expectation(
+        bands=_stated("toys", middle, **bands, toys=len(table), seed=runner.plan.seed),
+        quantile=lambda upper: deviations_among(sizes, upper),
+    )
 
 
-def expected_upper(one_sided: OneSided, scale: float) -> Bands:
+def deviations_among(sizes: FloatArray, observed: float) -> float:
+    """The normal quantile of the share of toys below the observed number, half of those that equal it; the share is
+    kept half a toy away from none and from all."""
+    equal = np.isclose(sizes, observed, rtol=1e-6, atol=0.0)
+    share = (float((sizes[~equal] < observed).sum()) + 0.5 * float(equal.sum())) / len(sizes)
+    return float(norm.ppf(min(max(share, 0.5 / len(sizes)), 1 - 0.5 / len(sizes))))
+
+
+def expected_upper(one_sided: OneSided, scale: float) -> Expectation:
     """Median and bands of the CLs limit, by the asymptotic formulae."""
     low = one_sided.background.value * scale
 
@@ -122,11 +203,12 @@ def expected_upper(one_sided: OneSided, scale: float) -> Bands:
         found = one_sided.expected_end(deviations)
         return np.inf if found is None else found * scale
 
-    bands: Bands = {"asimov": _pair(low, end(0.0))}
-    for label, sizes in {"median": (0.0,), "band68": (-1.0, 1.0), "band95": (-2.0, 2.0)}.items():
-        high = [end(size) for size in sizes]
-        bands[label] = _pair(low, high[0]) if len(sizes) == 1 else _pair([low, low], high)
-    return bands
+    high = {shift: end(float(shift)) for shift in (0, -1, 1, -2, 2)}
+    middle = _pair(low, high[0])
+    bands = {f"band{share}": _pair([low, low], [high[-n], high[n]]) for n, share in ((1, 68), (2, 95))}
+    return Expectation(
+        bands=_stated("asymptotic", middle, median=middle, **bands), quantile=one_sided.expected_deviations
+    )
 
 
 def _pair(lower: Any, upper: Any) -> Mapping[str, Any]:

@@ -78,13 +78,13 @@ def embedded(
     for name in fixed or {}:
         if workspace.parameter(name).kind not in ("coupling", "free"):
             raise WorkspaceError(f"{workspace.name}: {name} is a nuisance; couplings and free factors can be fixed")
-    full = limit(workspace, coupling, fixed=fixed)
+    full = limit(workspace, coupling, fixed=fixed, expected=False)
     values, errors = _values(workspace, coupling, fixed or {}, full)
     work = Freezer(workspace, coupling, values, errors, tuple(fixed or ()))
     frozen = workspace.model_copy(
         update={"channels": tuple(map(work.channel, workspace.channels)), "parameters": work.parameters()}
     )
-    kept = limit(frozen, coupling)
+    kept = limit(frozen, coupling, expected=False)
     scale = _scale([*full.intervals, *kept.intervals, (full.best_fit, kept.best_fit)], definition.scale)
     document, ledger = _document(frozen, coupling, scale, kept.best_fit / definition.scale, pedestal)
     unit = scale * definition.scale

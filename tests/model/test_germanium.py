@@ -172,7 +172,9 @@ def test_a_higher_electron_recoil_takes_counts_of_charges_away() -> None:
 
 @pytest.mark.slow
 def test_free_electron_charges_depend_on_the_lowest_recoil() -> None:
-    found = [limit(compiled(f"dresden2:fef,fea,paper_flux,paper,{cut}"), "millicharge_ee").upper_limit for cut in RECOILS]
+    found = [
+        limit(compiled(f"dresden2:fef,fea,paper_flux,paper,{cut}"), "millicharge_ee").upper_limit for cut in RECOILS
+    ]
     np.testing.assert_allclose(np.array(found, dtype=float) * 1e12, [10.3, 12.0, 13.7, 19.3], rtol=5e-3)
 
 

@@ -1,108 +1,211 @@
-"""Expected ends without toys: closed forms, and toys."""
+"""Expected ends without toys: the relation of shifts and roots, closed forms of Asimov data, and toys."""
+
+import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import toy_workspace
+from scipy.optimize import brentq
 from scipy.stats import chi2, norm
-from toy_workspaces import channel, coupling, sample, workspace
+from test_feldman_cousins import UNIT, bounded_mean
+from test_toys import double_well
+from toy_workspaces import channel, coupling, nuisance, sample, workspace
 
 from nuemstat.errors import FitError
-from nuemstat.stats import asymptotic
-from nuemstat.stats.asymptotic import expected_ends
+from nuemstat.resources import models_folder
+from nuemstat.stats import methods
+from nuemstat.stats.asymptotic import Shifted
 from nuemstat.stats.intervals import limit
+from nuemstat.stats.sensitivity import deviations_among
+from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.modifiers import Norm
 
-HEIGHT = float(chi2.ppf(0.9, 1))
-FREE = np.array([-np.inf, np.inf])
+C = float(norm.ppf(0.95))
+SHIFTS = np.linspace(-3, 3, 25)
 
 
-def ends(moments, limits=FREE):
-    return asymptotic._ends(np.array(moments, dtype=float), asymptotic._gaussian_pairs(4096), HEIGHT, limits)
+@pytest.mark.parametrize("aware", [False, True])
+@pytest.mark.parametrize("cl", [0.68, 0.9, 0.95])
+def test_ends_rise_with_the_shift_and_tell_it(cl, aware):
+    shifted = Shifted(cl, aware)
+    ends = [shifted.upper(k) for k in SHIFTS]
+    assert all(a < b for a, b in pairwise(ends))
+    np.testing.assert_allclose([shifted.shift(end) for end in ends], SHIFTS, atol=1e-7)
+    lows = [shifted.lower(k) for k in SHIFTS]
+    assert all(a <= b for a, b in pairwise(lows))
+    assert all(low < end for low, end in zip(lows, ends, strict=True))
+    assert shifted.upper(0.0) == pytest.approx(np.sqrt(chi2.ppf(cl, 1)), abs=1e-9)
+    assert shifted.shift(shifted.upper(0.0)) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_one_linear_coupling_is_a_gaussian_of_unit_width():
-    # q(t) = (t - z)^2 / s^2: both ends move with z, and the largest |value| is |z| + 1.645.
-    sigma = 3.0
-    low, high = ends([[sigma**-2, 0], [0, 0]]).T
-    root = np.sqrt(HEIGHT)
-    np.testing.assert_allclose(high - low, 2 * root * sigma, rtol=1e-6)
-    np.testing.assert_allclose(
-        np.quantile(high / sigma, norm.cdf([-2, -1, 0, 1, 2])), root + np.arange(-2, 3), atol=0.02
+def test_the_relation_is_that_of_a_bounded_mean():
+    """q(mu) = (x - mu)^2 less its minimum over mu >= 0, by a search for its crossing of 2.706."""
+    for k in SHIFTS:
+
+        def excess(mu, k=k):
+            return (k - mu) ** 2 - min(k, 0.0) ** 2 - chi2.ppf(0.9, 1)
+
+        assert Shifted(0.9).upper(k) == pytest.approx(brentq(excess, max(k, 0.0), 20.0), abs=1e-9)
+    assert Shifted(0.9).lower(1.0) == 0.0
+    assert Shifted(0.9).lower(2.0) == pytest.approx(2.0 - C)
+
+
+@pytest.mark.parametrize(
+    ("x0", "low", "high"), [(-1.0, 0.0, 0.81), (0.0, 0.0, 1.64), (1.0, 0.0, 2.64), (2.0, 0.58, 3.64)]
+)
+def test_aware_of_the_bound_it_is_the_published_table(x0, low, high):
+    """Table X of PRD 57 (1998) 3873, 90 %; status: memory."""
+    shifted = Shifted(0.9, aware=True)
+    assert (shifted.lower(x0), shifted.upper(x0)) == pytest.approx((low, high), abs=0.0061)
+
+
+@pytest.mark.parametrize("x0", [-1.3, 0.0, 0.4, 2.1])
+def test_bands_of_a_bounded_mean(x0):
+    """The coupling enters linearly with unit error: roots are values, and the data are their own shift."""
+    found = limit(bounded_mean(x0), "millicharge_ee")
+    known, shifted = found.expected, Shifted(0.9)
+    assert (known["method"], known["asimov"]) == ("asymptotic", known["median"])
+    assert known["median"] == {"lower": 0.0, "upper": pytest.approx(C * UNIT, rel=1e-4)}
+    for label, n in (("band68", 1), ("band95", 2)):
+        assert known[label]["upper"] == pytest.approx([shifted.upper(k) * UNIT for k in (-n, n)], rel=1e-3)
+        assert known[label]["lower"] == pytest.approx([shifted.lower(k) * UNIT for k in (-n, n)], abs=1e-3 * UNIT)
+    assert known["z"] == pytest.approx(x0, abs=2e-3)
+    without = limit(bounded_mean(x0), "millicharge_ee", method="fc", toys=0)
+    assert found.boundary_aware["intervals"] == pytest.approx(np.array(without.intervals), rel=1e-9)
+    assert without.expected["z"] == pytest.approx(x0, abs=5e-3)
+
+
+def counting(observed, background=100.0, slope=3.0, pull=None):
+    """Background, known to a fraction `pull` if there is one, plus slope x moment^2."""
+    change = () if pull is None else (Norm(parameter="back", interpolation="lognormal", size=pull),)
+    samples = [sample("bkg", [background], *change), sample("nu", [slope], magnetic_moment_e=2)]
+    parameters = [coupling("magnetic_moment_e", bounds=(0.0, None)), *([nuisance("back")] if pull else [])]
+    return workspace([channel(samples, [observed])], parameters)
+
+
+def test_ends_of_a_counting_experiment_are_the_closed_form():
+    """q(m) of n = b counts is 2 (s - b ln(1 + s / b)) with s = 3 m^2: its root is brought to each level."""
+    b, slope = 100.0, 3.0
+
+    def end(level):
+        signal = brentq(lambda s: np.sqrt(2 * (s - b * np.log1p(s / b))) - level, 1e-9, 1000.0)
+        return np.sqrt(signal / slope) * 1e-11
+
+    found, shifted = limit(counting(108.0), "magnetic_moment_e"), Shifted(0.9)
+    known = found.expected
+    assert known["asimov"]["upper"] == pytest.approx(end(C), rel=1e-4)
+    assert known["band68"]["upper"] == pytest.approx([end(shifted.upper(k)) for k in (-1, 1)], rel=1e-3)
+    assert known["band95"]["upper"] == pytest.approx([end(shifted.upper(k)) for k in (-2, 2)], rel=1e-3)
+    assert known["band95"]["lower"] == pytest.approx([0.0, end(2 - C)], rel=0.01)
+    # Moved by z sigma, the limit would be the observed one.
+    assert end(shifted.upper(known["z"])) == pytest.approx(found.upper_limit, rel=2e-3)
+    assert known["z"] == pytest.approx(8 / np.sqrt(b), abs=0.05)
+
+
+@pytest.mark.parametrize("pull", [None, 0.2])
+@pytest.mark.parametrize("method", ["profile", "fc", "cls"])
+def test_the_median_is_no_deviation_from_itself(pull, method):
+    found = limit(counting(108.0, pull=pull), "magnetic_moment_e", data="asimov", method=method, toys=0)
+    assert found.expected["z"] == pytest.approx(0.0, abs=2e-3)
+    assert found.upper_limit == pytest.approx(found.expected["median"]["upper"], rel=1e-3)
+
+
+@pytest.mark.parametrize("observed", [80.0, 92.0, 100.0, 131.0])
+def test_a_threshold_that_knows_of_the_bound_is_never_above_chi2(observed):
+    found = limit(counting(observed), "magnetic_moment_e")
+    aware = found.boundary_aware
+    assert norm.ppf(0.9) ** 2 <= aware["threshold"] <= chi2.ppf(0.9, 1) + 1e-9
+    assert 0 < aware["upper_limit"] <= found.upper_limit * (1 + 1e-6)
+    assert (aware["upper_limit"] < 0.99 * found.upper_limit) == (observed < 100)
+    assert aware["intervals"] == pytest.approx(
+        np.array(limit(counting(observed), "magnetic_moment_e", method="fc", toys=0).intervals), rel=1e-9
     )
-    assert np.median(np.maximum(-low, high)) == pytest.approx(sigma * (root + norm.ppf(0.75)), rel=0.01)
 
 
-def test_an_even_coupling_stops_at_its_bound():
-    # q = (t^2 - z)^2 with t >= 0: the upper end squared is z + 1.645, or z + sqrt(z^2 + 2.706) below the bound.
-    low, high = ends([[0, 0], [0, 1]], np.array([0.0, np.inf])).T
-    z = norm.ppf([0.025, 0.16, 0.5, 0.84, 0.975])
-    with np.errstate(invalid="ignore"):
-        wanted = np.sqrt(np.where(z > 0, z + np.sqrt(HEIGHT), z + np.sqrt(z**2 + HEIGHT)))
-    np.testing.assert_allclose(np.quantile(high, norm.cdf(z)), wanted, rtol=0.01)
-    excluded = low > 0
-    np.testing.assert_allclose(excluded.mean(), norm.sf(np.sqrt(HEIGHT)), atol=2e-3)
+def radius(bounds=(None, None), lin=1.0, quad=0.0):
+    """10 counts, and a radius that adds `lin` for each 1e-32 cm^2 and `quad` for its square."""
+    samples = [sample("background", [10.0]), sample("nu", [lin], charge_radius_ee=1)]
+    samples += [sample("nu", [quad], charge_radius_ee=2)] if quad else []
+    return workspace([channel(samples, [12.0])], [coupling("charge_radius_ee", bounds=bounds)])
 
 
-def test_interference_makes_two_minima_that_both_count():
-    # Adding t + t^2 / 10 counts with a large weight: t = 0 and t = -10 cannot be told apart.
-    low, high = ends(100 * np.array([[1, 0.1], [0.1, 0.01]]))[0]
-    assert low == pytest.approx(-10, abs=0.4)
-    assert high == pytest.approx(0, abs=0.4)
+def test_signed_couplings_have_asimov_ends_and_no_bands():
+    found = limit(radius(), "charge_radius_ee")
+
+    def excess(t):
+        return 2 * (t - 10 * np.log1p(t / 10)) - chi2.ppf(0.9, 1)
+
+    ends = {"lower": brentq(excess, -9.9, 0.0) * 1e-32, "upper": brentq(excess, 0.0, 50.0) * 1e-32}
+    assert found.expected["asimov"] == pytest.approx(ends, rel=1e-4)
+    assert found.expected == {"method": "asimov", "asimov": found.expected["asimov"], "median": None, "band68": None,
+                              "band95": None, "z": None}  # fmt: skip
+    assert found.boundary_aware is None
+    cut = limit(radius((-7.0, 5.5)), "charge_radius_ee").expected["asimov"]
+    assert cut == {"lower": pytest.approx(ends["lower"], rel=1e-4), "upper": 5.5 * 1e-32}
+
+
+@pytest.mark.parametrize("quad", [0.05, 0.02, 1e-3])
+def test_interference_is_followed_to_its_outermost_end(quad):
+    """t + quad t^2 counts beside 10: Asimov data cannot tell t = 0 from t = -1 / quad."""
+    ends = limit(radius(quad=quad), "charge_radius_ee").expected["asimov"]
+
+    def excess(t):
+        added = t + quad * t * t
+        return 2 * (added - 10 * np.log1p(added / 10)) - chi2.ppf(0.9, 1)
+
+    assert ends["lower"] / 1e-32 == pytest.approx(brentq(excess, -1 / quad - 30, -1 / quad), rel=1e-4)
+    assert ends["upper"] / 1e-32 == pytest.approx(brentq(excess, 0.0, 50.0), rel=1e-4)
+
+
+def test_two_wells_count_with_their_outermost_ends():
+    found = limit(double_well(), "charge_radius_ee", data="asimov")
+    ends = found.expected["asimov"]
+    assert ends["lower"] == pytest.approx(found.intervals[0][0], rel=1e-4)
+    assert ends["upper"] == pytest.approx(found.intervals[-1][1], rel=1e-4)
+
+
+def test_what_cannot_be_expected_is_a_warning(monkeypatch):
+    def refuse(*_):
+        raise FitError("no luck")
+
+    monkeypatch.setattr(methods, "Asimov", refuse)
+    found = limit(counting(108.0), "magnetic_moment_e")
+    assert found.valid
+    assert found.warnings == ("expected: no luck",)
+    assert set(found.expected.values()) == {None}
+    assert "not known" in str(found)
+
+
+def test_it_can_be_left_out_and_changes_nothing():
+    model = counting(108.0, pull=0.1)
+    found, bare = limit(model, "magnetic_moment_e"), limit(model, "magnetic_moment_e", expected=False)
+    assert found.intervals == bare.intervals
+    assert (bare.expected, bare.boundary_aware) == (None, None)
+    assert set(json.loads(found.to_json())) - set(json.loads(bare.to_json())) == {"expected", "boundary_aware"}
+    assert "knowing the bound" in str(found)
+
+
+def test_deviations_among_toys_are_their_quantiles():
+    sizes = np.arange(1.0, 1001.0)
+    for share in (0.025, 0.16, 0.5, 0.84, 0.975):
+        assert deviations_among(sizes, 1000 * share + 0.5) == pytest.approx(norm.ppf(share), abs=1e-9)
+    assert deviations_among(sizes, 0.0) == pytest.approx(norm.ppf(0.0005))
+    assert deviations_among(sizes, 2000.0) == pytest.approx(norm.ppf(0.9995))
+    assert deviations_among(np.ones(50), 1.0) == 0.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("coupling", ["millicharge", "magnetic_moment_e", "millicharge_ee"])
-def test_toys_agree(coupling):
-    workspace = toy_workspace("alpha", "e")
-    found = expected_ends(workspace, coupling)
-    toys = limit(workspace, coupling, expected=True, toys=300, seed=1).expected
-    assert found.fitted
-    # The Asimov ends of both come from the same truth; those of toys are read off an interpolated profile.
-    np.testing.assert_allclose(found.asimov[1], toys["asimov"]["upper"], rtol=0.01)
-    middle = toys["median"]["upper"]
-    spread = (toys["band68"]["upper"][1] - toys["band68"]["upper"][0]) / 2
-    # The Gaussian approximation of a few hundred counts, and the error of quantiles of 300 toys: a fifth of a sigma.
-    np.testing.assert_allclose(found.upper68, toys["band68"]["upper"], atol=0.25 * spread)
-    assert abs(found.asimov[1] - middle) < 0.25 * spread
-
-
-def test_bands_are_nested():
-    found = expected_ends(toy_workspace("alpha", "e"), "millicharge_ee")
-    for narrow, broad in ((found.lower68, found.lower95), (found.upper68, found.upper95), (found.size68, found.size95)):
-        assert broad[0] <= narrow[0] < narrow[1] <= broad[1]
-    assert found.size68[0] < found.size < found.size68[1]
-    assert found.asimov[0] < 0 < found.asimov[1]
-
-
-def test_equal_questions_have_equal_answers():
-    workspace = toy_workspace("alpha", "mu")
-    assert expected_ends(workspace, "millicharge_mumu") == expected_ends(workspace, "millicharge_mumu")
-
-
-def counting(bounds):
-    """10 counts, and a radius that adds one for each 1e-32 cm^2: Asimov data reach from -4.3 to 6.1 at 90 %."""
-    part = channel([sample("background", [10.0]), sample("nu", [1.0], charge_radius_ee=1)], [10.0])
-    return workspace([part], [coupling("charge_radius_ee", bounds=bounds)])
-
-
-def test_ends_at_a_bound_stay_there_and_none_goes_beyond():
-    free = expected_ends(counting((None, None)), "charge_radius_ee")
-    assert free.asimov[1] == pytest.approx(6.1e-32, abs=0.1e-32)
-    found = expected_ends(counting((-7.0, 5.5)), "charge_radius_ee")
-    assert found.fitted
-    assert found.asimov == (pytest.approx(free.asimov[0], rel=1e-3), pytest.approx(5.5e-32, rel=1e-12))
-    assert found.upper95[1] == pytest.approx(5.5e-32, rel=1e-12)
-    assert free.lower95[0] < -7.05e-32
-    assert found.lower95[0] == pytest.approx(-7e-32, rel=1e-12)
-
-
-@pytest.mark.parametrize("limit_below", [-0.1, -1 / 3, -0.7])
-def test_a_limit_comes_back_to_the_last_bit(limit_below):
-    low, _ = ends([[7.3, 0], [0, 0.01]], np.array([limit_below, np.inf])).T
-    assert (low == limit_below).any()
-    assert (low >= limit_below).all()
-
-
-def test_a_coupling_that_changes_nothing_is_refused():
-    part = channel([sample("background", [10.0]), sample("nu", [0.0], charge_radius_ee=1)], [10.0])
-    with pytest.raises(FitError, match="charge_radius_ee changes nothing that is fitted"):
-        expected_ends(workspace([part], [coupling("charge_radius_ee")]), "charge_radius_ee")
+@pytest.mark.parametrize("name", ["lz_er2025", "dresden2", "coherent_csi"])
+def test_formulas_and_toys_agree(name):
+    """Universal magnetic moment, 400 toys: median and both bands of the upper end to 5 %."""
+    folder = models_folder().parent / "workspaces"
+    if not folder.is_dir():
+        pytest.skip("the committed workspaces are not part of an installed package")
+    model = Workspace.read(folder / f"{name}.json")
+    said = limit(model, "magnetic_moment").expected
+    toys = limit(model, "magnetic_moment", expected=True, toys=400, seed=1).expected
+    assert (said["method"], toys["method"]) == ("asymptotic", "toys")
+    assert toys["asimov"]["upper"] == pytest.approx(said["asimov"]["upper"], rel=1e-6)
+    for label in ("median", "band68", "band95"):
+        assert toys[label]["upper"] == pytest.approx(said[label]["upper"], rel=0.05), label
+    assert toys["z"] == pytest.approx(said["z"], abs=0.2)
