@@ -151,7 +151,7 @@ def _print_joint(found: "Sequence[JointLimit]") -> None:
     rows = []
     for item in found:
         match = item.compatibility
-        agreement = "" if match is None else f"p = {match.p_value:.2g} ({match.q:.2f}, {match.ndof} dof)"
+        agreement = "" if match is None else match.stated
         rows.append((item.coupling, _unit(item), "nobody", "", _cell(item.coupling, item.intervals), agreement))
         for name, share in sorted(item.shares.items(), key=lambda pair: -pair[1]):
             left = item.without[name]

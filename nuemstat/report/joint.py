@@ -9,6 +9,7 @@ from typing import Any
 
 from nuemstat.errors import NuemstatError
 from nuemstat.report.html import Cell, Row, cell, number, paragraph, table
+from nuemstat.stats.binomial import written_p
 
 SCHEMA = "nuemstat/joint/1"
 FILE = "joint.json"
@@ -17,12 +18,20 @@ Pieces = tuple[tuple[float | None, float | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Compatibility:
-    """The parameter goodness of fit: chi2 with ndf degrees of freedom of the members whose data decide it."""
+    """The parameter goodness of fit of the members that are sensitive: its statistic, ndf, and p-value.
+
+    method : chi2 with ndf degrees of freedom, or toys; p_value : None where toys only say that it is at least
+    `at_least`; p_error : its binomial error; at_most : upper bound where no toy lies beyond the data.
+    """
 
     chi2: float
     ndf: int
-    p_value: float
+    p_value: float | None
     members: tuple[str, ...]
+    method: str
+    p_error: float | None
+    at_least: float | None
+    at_most: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,13 @@ def _choice(item: Mapping[str, Any]) -> Choice:
 
 def _compatibility(fit: Mapping[str, Any]) -> Compatibility:
     members = tuple(str(name) for name in fit.get("members") or ())
-    return Compatibility(float(fit["chi2"]), int(fit["ndf"]), float(fit["p_value"]), members)
+    p, p_error, at_least, at_most = (
+        None if fit.get(name) is None else float(fit[name]) for name in ("p_value", "p_error", "at_least", "at_most")
+    )
+    if p is None and at_least is None:
+        raise ValueError("compatibility: p_value and at_least are both missing")
+    method = str(fit.get("method", "chi2"))
+    return Compatibility(float(fit["chi2"]), int(fit["ndf"]), p, members, method, p_error, at_least, at_most)
 
 
 def _pieces(found: Sequence[Sequence[float | None]]) -> Pieces:
@@ -164,8 +179,9 @@ def parts(found: Joint, couplings: Sequence[str]) -> list[str]:
     cut = "" if found.share_cut is None else f"; below a share of {100 * found.share_cut:g} % they are not computed"
     words = (
         f"Share: what each experiment adds to Delta chi2 at the ends of the joint set. Compatibility: the "
-        f"parameter goodness of fit, small p where experiments want different values; one that is not sensitive "
-        f"or at a bound adds to ndf and not to chi2, so that p near 1 says little. Without: the set at "
+        f"parameter goodness of fit of the experiments that are expected to be sensitive, small p where they want "
+        f"different values; by toys where the coupling is bounded or even, which then say p > 0.3 or more. "
+        f"Without: the set at "
         f"{level} that is left when one experiment is taken out{cut}."
     )
     return [paragraph(words), _overview(chosen), _without(chosen), *choices]
@@ -177,14 +193,16 @@ def _overview(chosen: Sequence[JointCoupling]) -> str:
         order = sorted(item.shares.items(), key=lambda pair: -abs(pair[1]))
         shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in order if abs(share) >= 5e-3)
         fit = item.compatibility
-        words = "" if fit is None else f"{fit.chi2:.3g} / {fit.ndf}"
+        words = (
+            "" if fit is None else f"{fit.chi2:.3g} / {fit.ndf}" if fit.method == "chi2" else f"{fit.chi2:.3g}, toys"
+        )
         cells = (
             cell(item.coupling),
             cell(written(item.joint), size(item.joint), "set"),
             cell(item.unit),
             cell(shares, style="remark"),
             Cell("") if fit is None else Cell(words, fit.chi2, "number"),
-            number(None if fit is None else fit.p_value),
+            _p_value(fit),
             cell("" if fit is None else len(fit.members) or ""),
             cell("; ".join(item.warnings), style="remark"),
         )
@@ -192,6 +210,16 @@ def _overview(chosen: Sequence[JointCoupling]) -> str:
     columns = ("coupling", "joint set", "unit", "shares", "compatibility, chi2 / ndf", "p", "experiments compared",
                "remarks")  # fmt: skip
     return table("Who decides the joint fit, and whether they agree", columns, rows, identity="joint-table")
+
+
+def _p_value(fit: Compatibility | None) -> Cell:
+    """The p-value as a number, with its error or as a bound where toys gave it."""
+    if fit is None:
+        return Cell("")
+    words = written_p(fit.p_value, fit.p_error, at_least=fit.at_least, at_most=fit.at_most)
+    return Cell(
+        words.removeprefix("p = ").removeprefix("p "), fit.at_least if fit.p_value is None else fit.p_value, "number"
+    )
 
 
 def _without(chosen: Sequence[JointCoupling]) -> str:

@@ -50,13 +50,15 @@ def fit_batch(
     *,
     fixed: Mapping[str, float] | None = None,
     chunk: int | None = None,
+    tolerance: float = 1e-9,
 ) -> BatchFit:
     """The minimum of 2 NLL of each data set downhill of its start, inside the bounds.
 
     counts : shape (n_toys, n_bins), bins in the order of `Likelihood.counts`;
     centres : auxiliary measurements of constrained parameters, others are not looked at, (n_toys, n_parameters);
     start : shape (n_parameters,) or (n_toys, n_parameters), in workspace units;
-    fixed : parameters held at numbers in workspace units; chunk : toys at once, chosen by memory if None.
+    fixed : parameters held at numbers in workspace units; chunk : toys at once, chosen by memory if None;
+    tolerance : in 2 NLL.
 
     A toy that does not converge is fitted again from other starts. Nothing is raised; `converged` says how it went.
     """
@@ -71,7 +73,8 @@ def fit_batch(
     values, x, converged = np.full(len(begin), np.inf), begin.copy(), np.zeros(len(begin), dtype=bool)
     for first in range(0, len(begin), size):
         part = slice(first, first + size)
-        for toy, solution in enumerate(_in_step(likelihood, counts[part], centres[part], begin[part], held), first):
+        found = _in_step(likelihood, counts[part], centres[part], begin[part], held, tolerance)
+        for toy, solution in enumerate(found, first):
             if not solution.converged:
                 solution = _again(likelihood.with_data(counts[toy], centres[toy]), solution, held)
             values[toy], x[toy], converged[toy] = solution.value, solution.x, solution.converged
@@ -84,11 +87,16 @@ def chunk_size(likelihood: Likelihood) -> int:
 
 
 def _in_step(
-    likelihood: Likelihood, counts: FloatArray, centres: FloatArray, begin: FloatArray, held: BoolArray
+    likelihood: Likelihood,
+    counts: FloatArray,
+    centres: FloatArray,
+    begin: FloatArray,
+    held: BoolArray,
+    tolerance: float,
 ) -> list[Solution]:
     """The searches of a chunk, each round of their wishes fulfilled together."""
     found: dict[int, Solution] = {}
-    searches = {toy: search(likelihood, start, held=held) for toy, start in enumerate(begin)}
+    searches = {toy: search(likelihood, start, held=held, tolerance=tolerance) for toy, start in enumerate(begin)}
     with np.errstate(all="ignore"):  # what overflows is not finite, and stepped back from
         wishes = {toy: next(steps) for toy, steps in searches.items()}
         while wishes:

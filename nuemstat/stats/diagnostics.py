@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nuemstat.polynomial import FloatArray
+from nuemstat.stats.binomial import upper_bound, written_p
 from nuemstat.stats.results import End, Result, Scan, columns, number
 
 
@@ -222,14 +223,33 @@ class Impacts(Result):
 class ParameterGoodness:
     """Whether experiments agree on the couplings (Maltoni, Schwetz, PRD 68 (2003) 033020).
 
-    q : 2 NLL of the joint fit above that in which each experiment has couplings of its own, nuisances shared in
-    both; ndof : couplings of all experiments minus those of the joint fit; experiments : couplings each prefers.
+    q : 2 NLL of the joint fit above that in which each sensitive experiment has couplings of its own, nuisances shared
+    in both; ndof : couplings of all of them minus those of the joint fit; experiments : couplings each prefers;
+    members : the sensitive experiments;
+    method : how q becomes a p-value, by toys where a coupling is bounded or even, by chi2 where not;
+    p_value : None where toys only say that it is at least `at_least`; p_error : its binomial error;
+    toys, seed : how many were fitted, and their seed; zero_share : share of them whose q is 0 within the precision of
+    the fits, None without toys; at_most : upper bound on p at 95 %, where no toy lies beyond the data.
     """
 
     q: float
     ndof: int
-    p_value: float
-    experiments: Mapping[str, Mapping[str, float]]
+    p_value: float | None = None
+    experiments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    method: str = "chi2"
+    toys: int = 0
+    seed: int | None = None
+    p_error: float | None = None
+    zero_share: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def stated(self) -> str:
+        """The p-value and how it was found, as text."""
+        p = written_p(self.p_value, self.p_error, at_least=self.at_least, at_most=self.at_most)
+        return f"{p} ({'toys' if self.method == 'toys' else f'chi2, {self.ndof} dof'})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -259,13 +279,14 @@ class Goodness(Result):
         head = f"goodness of fit of {', '.join(self.workspaces)} ({self.data})"
         rows = [("saturated model", f"{self.q_min:.3f}", f"{self.ndof} dof", f"p = {self.p_value:.3g}")]
         if self.toys is not None:
-            rows.append(("by toys", "", f"{self.toys['number']:g} toys",
-                         f"p = {self.toys['p_value']:.3g} +- {self.toys['error']:.2g}"))  # fmt: skip
+            share, error, number = (self.toys[name] for name in ("p_value", "error", "number"))
+            bound = None if share else upper_bound(0, int(number), 0.95)
+            rows.append(("by toys", "", f"{number:g} toys", written_p(share, error, at_most=bound)))
         rows += [(name, f"{part['q']:.3f}", f"{part['bins']:g} bins", "") for name, part in self.experiments.items()]
         rows.append(("constraints", f"{self.constraints:.3f}", "", ""))
         if self.parameters is not None:
             p = self.parameters
-            rows.append(("between experiments", f"{p.q:.3f}", f"{p.ndof} dof", f"p = {p.p_value:.3g}"))
+            rows.append(("between experiments", f"{p.q:.3f}", f"{len(p.members)} of them", p.stated))
         return "\n".join([head, *columns(rows), *self.warnings])
 
 

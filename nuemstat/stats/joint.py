@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from scipy.stats import chi2
 
 from nuemstat.errors import FitError
+from nuemstat.stats.agreement import between_experiments
 from nuemstat.stats.diagnostics import ParameterGoodness
-from nuemstat.stats.goodness import between_experiments
 from nuemstat.stats.intervals import limit, profiled_set
 from nuemstat.stats.minimise import floating, global_minimum
 from nuemstat.stats.newton import Solution
@@ -44,7 +44,7 @@ class JointLimit(Result):
 
     intervals, best_fit, q_min : of all members together, as in `Limit`;
     ends : shares at the two outermost ends of the set where Delta chi2 reaches its level; shares : their mean;
-    compatibility : parameter goodness of fit; None where only one member holds the coupling, or with a warning;
+    compatibility : parameter goodness of fit; None where fewer than two members are sensitive, or with a warning;
     without : the set without each member; None where its largest share is below `cut`, or where a warning says that
     it cannot be given; empty where no other holds the coupling;
     expected, boundary_aware : as in `Limit`, left out of the JSON when None.
@@ -81,8 +81,9 @@ class JointLimit(Result):
             said = missing if left is None else written(left) if left else "no other holds it"
             rows.append((name, f"{100 * share:.1f} %", said))
         if self.compatibility is not None:
-            q, ndof, p = self.compatibility.q, self.compatibility.ndof, self.compatibility.p_value
-            rows.append(("agreement", f"p = {p:.2g}", f"Delta chi2 = {q:.2f}, {ndof} degrees of freedom"))
+            match = self.compatibility
+            members = f"{len(match.members)} sensitive members"
+            rows.append(("agreement", match.stated, f"Delta chi2 = {match.q:.2f} of {members}"))
         stated = columns(expected_rows(self.expected, self.boundary_aware, self.unit))
         return "\n".join([head, *columns(rows), *stated, *self.warnings])
 
@@ -95,22 +96,25 @@ def joint_limit(
     cut: float = CUT,
     mixed: Sequence[str] = (),
     expected: bool | None = None,
+    seed: int = 0,
 ) -> JointLimit:
     """The limit of all members together, the share of each, their agreement, and the limit without each in turn.
 
     members : two or more workspaces that `combine` takes; nuisances of one name are one nuisance;
     cut : members with a smaller share at every end of the set are not left out;
-    mixed : choices in which the members may differ, as `combine` takes them; expected : as `limit` takes it.
+    mixed : choices in which the members may differ, as `combine` takes them; expected : as `limit` takes it;
+    seed : of the toys of agreement.
 
     Raises
     ------
     WorkspaceError : the coupling is held by none, or the workspaces cannot be combined;
     FitError : fewer than two members, or no fit that can be trusted.
     """
-    return taken_apart(members, limit(combine(members, mixed=mixed), coupling, cl=cl, expected=expected), cut=cut)
+    found = limit(combine(members, mixed=mixed), coupling, cl=cl, expected=expected)
+    return taken_apart(members, found, cut=cut, seed=seed)
 
 
-def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT) -> JointLimit:
+def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT, seed: int = 0) -> JointLimit:
     """The same for a limit of all members that is known already, of their observed data and of one floating coupling.
 
     Raises
@@ -127,7 +131,7 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT)
     without: dict[str, Intervals | None] = {}
     warnings = list(found.warnings)
     try:
-        compatibility = between_experiments(problem, best)
+        compatibility = between_experiments(problem, best, seed=seed)
     except FitError as error:
         warnings.append(f"agreement: {error}")
     for member in members:
@@ -235,7 +239,14 @@ def summary(members: Sequence[str], found: Sequence[JointLimit]) -> dict[str, An
                     "chi2": match.q,
                     "ndf": match.ndof,
                     "p_value": match.p_value,
-                    "members": list(match.experiments),
+                    "p_error": match.p_error,
+                    "at_least": match.at_least,
+                    "at_most": match.at_most,
+                    "method": match.method,
+                    "toys": match.toys,
+                    "seed": match.seed,
+                    "zero_share": match.zero_share,
+                    "members": list(match.members),
                 },
                 "without": content["without"],
                 **{name: content[name] for name in JointLimit.OPTIONAL if name in content},

@@ -27,7 +27,7 @@ TASK_SIZE = 100
 TIE = 1e-6
 """Statistics closer than this, relative to one more than their size, are equal: fits do not end more exactly."""
 
-KINDS = ("fc", "signal", "background", "expected", "coverage", "goodness")
+KINDS = ("fc", "signal", "background", "expected", "coverage", "goodness", "agreement")
 """What toys are thrown for; the place in this list is part of their seed."""
 
 
@@ -78,13 +78,13 @@ class Toys:
         toys, points = self.valley.conditional_starts(counts, centres, truth)
         if toys.size:
             found = fit_batch(self.likelihood, counts[toys], centres[toys], points, fixed=held)
-            conditional = conditional.lower(_best_of(found, toys, len(counts)))
+            conditional = conditional.lower(best_of(found, toys, len(counts)))
         toys, points = self.valley.starts(counts, centres, truth)
-        best = _best_of(fit_batch(self.likelihood, counts[toys], centres[toys], points), toys, len(counts))
+        best = best_of(fit_batch(self.likelihood, counts[toys], centres[toys], points), toys, len(counts))
         worse = np.flatnonzero(~best.converged | (best.values > conditional.values))
         if worse.size:
             again = fit_batch(self.likelihood, counts[worse], centres[worse], conditional.x[worse])
-            best = best.lower(_best_of(again, worse, len(counts)))
+            best = best.lower(best_of(again, worse, len(counts)))
         q = np.maximum(conditional.values - best.values, 0.0)
         return Fitted(q, best.x[:, self.index], conditional, best)
 
@@ -190,8 +190,11 @@ def require_toys(toys: int, least: int) -> None:
         raise FitError(f"toys: found {toys}; at least {least} are allowed")
 
 
-def _best_of(fits: BatchFit, toys: npt.NDArray[np.intp], n_toys: int) -> BatchFit:
-    """The best of several fits of each toy: converged ones first, then the lowest; none did not converge."""
+def best_of(fits: BatchFit, toys: npt.NDArray[np.intp], n_toys: int) -> BatchFit:
+    """The best of several fits of each toy: converged ones first, then the lowest; none did not converge.
+
+    toys : which toy each fit is of, shape (n_fits,).
+    """
     order = np.lexsort((fits.values, ~fits.converged, toys))
     owners, first = np.unique(toys[order], return_index=True)
     rows = order[first]

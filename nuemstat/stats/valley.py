@@ -26,7 +26,7 @@ class Valley:
 
     def __init__(self, likelihood: Likelihood, index: int, places: FloatArray) -> None:
         self._likelihood, self._index, self.places = likelihood, index, places
-        self._table = _Table(likelihood, places)
+        self._table = Table(likelihood, places)
         couplings = [name for name in unconstrained(likelihood) if name != likelihood.parameters[index]]
         self._several = any(likelihood.workspace.parameter(name).kind == "coupling" for name in couplings)
         others = starts(likelihood, couplings) if self._several else []
@@ -36,7 +36,7 @@ class Valley:
         """Starts of free fits: numbers of toys, shape (n,), and parameters, shape (n, n_parameters)."""
         thrown = np.tile(truth, (len(self.places), 1))
         thrown[:, self._index] = self.places[:, self._index]
-        tables = (self._table(counts, centres), _Table(self._likelihood, thrown)(counts, centres))
+        tables = (self._table(counts, centres), Table(self._likelihood, thrown)(counts, centres))
         q = np.minimum(*tables)
         sets = np.where((tables[0] <= tables[1])[..., None], self.places, thrown)
         padded = np.pad(q, ((0, 0), (1, 1)), constant_values=np.inf)
@@ -66,12 +66,15 @@ class Valley:
             return np.zeros(0, dtype=np.intp), np.zeros((0, truth.size))
         points = np.where(self._likelihood.constrained, truth, self._others)
         points[:, self._index] = value
-        best = _Table(self._likelihood, points)(counts, centres).argmin(axis=1)
+        best = Table(self._likelihood, points)(counts, centres).argmin(axis=1)
         return np.arange(len(counts)), points[best]
 
 
-class _Table:
-    """2 NLL of many toys at fixed places, up to a constant of each toy."""
+class Table:
+    """2 NLL of many toys at fixed places, up to a constant of each toy.
+
+    places : vectors of all parameters, shape (n_places, n_parameters); calls take counts and centres as toys have them.
+    """
 
     def __init__(self, likelihood: Likelihood, places: FloatArray) -> None:
         self._constrained, self._places = likelihood.constrained, places

@@ -9,7 +9,8 @@ from scipy.stats import chi2
 from toy_workspaces import channel, coupling, nuisance, sample, workspace
 
 from nuemstat.errors import FitError
-from nuemstat.stats.goodness import goodness, split
+from nuemstat.stats.goodness import goodness
+from nuemstat.stats.separate import split
 from nuemstat.workspace.combine import combine
 from nuemstat.workspace.modifiers import Norm
 
@@ -115,7 +116,7 @@ def test_agreement_of_universal_couplings_and_insensitive_experiments():
     assert found.q == pytest.approx((4 / 2 + 2 / 3) ** 2 / (0.5**2 + (2 / 3) ** 2), rel=1e-6)
     assert set(found.experiments) == {"one", "two"}
     assert goodness(model, free=("millicharge_ee",)).parameters is None
-    separate, copies = split(model.substitute("millicharge"), ["millicharge"], ["one", "two", "three"])
+    separate, copies = split(model.substitute("millicharge"), {"millicharge": ["one", "two"]})
     assert copies == {"millicharge__at0": ("millicharge", "one"), "millicharge__at1": ("millicharge", "two")}
     derived = {p.name for p in separate.parameters if p.kind == "derived"}
     assert derived == {"millicharge_ee__at0", "millicharge_mumu__at1"}
