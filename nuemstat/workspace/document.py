@@ -65,7 +65,9 @@ class Sample(Strict):
 class Channel(Strict):
     """Binned data with what is expected in them.
 
-    statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`.
+    statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`;
+    errors_below : of a gaussian channel with two-sided errors, those that hold where less is expected than observed;
+    `errors` then hold where more is expected.
     """
 
     name: Name
@@ -75,6 +77,7 @@ class Channel(Strict):
     observed: Numbers
     statistic: Literal["poisson", "gaussian"] = "poisson"
     errors: Numbers | None = None
+    errors_below: Numbers | None = None
     covariance: tuple[Numbers, ...] | None = None
     samples: tuple[Sample, ...]
 
@@ -88,11 +91,25 @@ class Channel(Strict):
         """Number of bins in all."""
         return int(np.prod(self.shape))
 
+    def one_error_per_bin(self, where: str) -> None:
+        """Refuse two-sided errors where a form has no words for them; `where` is that form.
+
+        Raises
+        ------
+        WorkspaceError : the channel has errors_below.
+        """
+        if self.errors_below is not None:
+            raise WorkspaceError(
+                f"channel {self.name}: found errors that differ on both sides; one error per bin is allowed in {where}"
+            )
+
     @model_validator(mode="after")
     def _lengths(self) -> "Channel":
         lengths = {"observed": len(self.observed)} | {f"samples.{s.name}": len(s.contents) for s in self.samples}
         if self.errors is not None:
             lengths["errors"] = len(self.errors)
+        if self.errors_below is not None:
+            lengths["errors_below"] = len(self.errors_below)
         if self.covariance is not None:
             lengths["covariance"] = len(self.covariance)
             lengths |= {f"covariance.{i}": len(row) for i, row in enumerate(self.covariance)}
@@ -109,6 +126,8 @@ class Channel(Strict):
             raise ValueError(f"channel {self.name!r} observes a negative count; counts are 0 or more")
         if self.statistic == "gaussian" and (self.errors is None) == (self.covariance is None):
             raise ValueError(f"gaussian channel {self.name!r} needs errors or a covariance, one of the two")
+        if self.errors_below is not None and self.errors is None:
+            raise ValueError(f"channel {self.name!r} has errors_below without errors; both sides are needed")
         return self
 
 
