@@ -232,6 +232,18 @@ class Provenance(Strict):
     left_out: tuple[LeftOut, ...] = ()
 
 
+LATER = frozenset({"errors_below"})
+"""Optional keys that joined version 1 after documents were written: the digest leaves out those that say nothing, so
+that it stays that of the document before them."""
+
+
+def _said(content: Any) -> Any:
+    """Plain content without the later keys that are empty."""
+    if isinstance(content, dict):
+        return {key: _said(item) for key, item in content.items() if key not in LATER or item}
+    return [_said(item) for item in content] if isinstance(content, list) else content
+
+
 _KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "derived": "derived"}
 
 
@@ -302,7 +314,7 @@ class Workspace(AsHtml, Strict):
     @cached_property
     def digest(self) -> str:
         """sha256 of the physics content: no version, path or date."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"})
+        content = _said(self.model_dump(mode="json", by_alias=True, exclude={"provenance"}))
         return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Workspace":

@@ -1,5 +1,8 @@
 """Two-sided errors of a published value: one half of a parabola on each side, joined at the value."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
@@ -90,6 +93,17 @@ def test_forms_without_words_for_it_refuse(tmp_path):
     write_root(workspace(), tmp_path / "one.root")
     assert read_root(tmp_path / "one.root").channels == workspace().channels
     assert Workspace.from_json(workspace().to_json().encode()) == workspace()
+
+
+def test_a_document_without_them_keeps_its_digest():
+    # sha256 of the canonical content as it was before errors could differ
+    channel = workspace().channels[0].model_copy(update={"errors_below": None})
+    plain = workspace().model_copy(update={"channels": (channel,)})
+    content = plain.model_dump(mode="json", by_alias=True, exclude={"provenance"})
+    del content["channels"][0]["errors_below"]
+    before = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    assert plain.digest == "sha256:" + hashlib.sha256(before.encode()).hexdigest()
+    assert workspace().digest != plain.digest
 
 
 def test_a_document_needs_both_sides():
