@@ -125,7 +125,8 @@ def test_commands_refuse_two_values_and_take_mixed(
     choosing("delta", "tau", ge="lindhard").write(tmp_path / "delta.json")
     pair = [files[0], str(tmp_path / "delta.json")]
     asked = ["--coupling", "millicharge_ee"]
-    for command in (["fit"], ["limit", *asked], ["scan", *asked, "--points", "3"], ["significance", *asked, "--at", "0"],
+    for command in (["fit"], ["limit", *asked], ["scan", *asked, "--points", "3"],
+                    ["significance", *asked, "--at", "0"],
                     ["impacts", *asked], ["coverage", *asked, "--true", "0", "--experiments", "2", "--toys", "0"],
                     ["export", "--format", "hs3", "-o", str(tmp_path / "hs3")]):  # fmt: skip
         assert main([*command, *pair]) == 2, command

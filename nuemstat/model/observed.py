@@ -11,7 +11,7 @@ from nuemstat.errors import ModelError
 from nuemstat.model.fields import Column
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema import AxisField, ChannelField
-from nuemstat.model.schema_observed import ErrorValues, PublishedLimit, Values
+from nuemstat.model.schema_observed import ErrorValues, PublishedLimit, SidedErrors, Values
 from nuemstat.polynomial import FloatArray
 from nuemstat.tables import Table
 from nuemstat.vocabulary import COUPLINGS
@@ -65,6 +65,9 @@ def _errors(spec: ChannelField, files: ModelFiles, expected: Expected, observed:
         return {"errors": rounded(errors)}
     if isinstance(spec.errors, ErrorValues):
         return _listed_errors(spec, spec.errors)
+    if isinstance(spec.errors, SidedErrors):
+        up, down = (_listed(spec, side, "errors") for side in (spec.errors.up, spec.errors.down))
+        return {"errors": rounded(up), "errors_below": rounded(down)}
     if isinstance(spec.errors, PublishedLimit):
         return {"errors": rounded(_error_of_limit(spec.errors, expected))}
     return {"errors": rounded(np.sqrt(observed))}

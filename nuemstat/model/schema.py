@@ -211,7 +211,7 @@ class ModelDocument(Strict):
     name: Name
     title: str
     experiment: str
-    kind: Literal["data", "sensitivity"]
+    kind: Literal["data", "measurement", "sensitivity"]
     year: int
     datasets: tuple[Name, ...]
     references: tuple[str, ...]

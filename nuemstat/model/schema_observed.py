@@ -31,6 +31,28 @@ class ErrorValues(Values):
         return self
 
 
+class SidedErrors(Strict):
+    """The two errors of a published value, one number per bin each: value +up -down.
+
+    Up holds where more is expected than the value, down where less is; both halves of 2 NLL join at the value.
+    """
+
+    up: Numbers
+    down: Numbers
+    source: str
+    status: Status = "read"
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _above_zero(self) -> "SidedErrors":
+        if len(self.up) != len(self.down) or min(self.up + self.down) <= 0:
+            raise ValueError(
+                f"found up {', '.join(f'{v:g}' for v in self.up)} and down {', '.join(f'{v:g}' for v in self.down)}; "
+                "as many errors of one side as of the other, all above 0, are allowed"
+            )
+        return self
+
+
 class PublishedLimit(Strict):
     """The error of a one-bin channel that makes the limit on one coupling the published one.
 
@@ -53,7 +75,10 @@ def _kind(value: Any) -> str:
         return "word"
     if isinstance(value, Column) or (isinstance(value, dict) and "table" in value):
         return "table"
-    return "limit" if isinstance(value, PublishedLimit) or (isinstance(value, dict) and "limit" in value) else "values"
+    for kind, model, key in (("limit", PublishedLimit, "limit"), ("sides", SidedErrors, "up")):
+        if isinstance(value, model) or (isinstance(value, dict) and key in value):
+            return kind
+    return "values"
 
 
 Observed = Annotated[
@@ -65,6 +90,7 @@ Observed = Annotated[
 Errors = Annotated[
     Annotated[Column, Tag("table")]
     | Annotated[ErrorValues, Tag("values")]
+    | Annotated[SidedErrors, Tag("sides")]
     | Annotated[PublishedLimit, Tag("limit")]
     | Annotated[Literal["root_of_observed"], Tag("word")],
     Discriminator(_kind),

@@ -37,7 +37,8 @@ class Stated(Protocol):
 class Band:
     """One row: observed intervals, and what is expected of their outer ends; None is an end that is open or unknown.
 
-    median : expected (lower, upper) end, of Asimov data where no more is known; band68, band95 : of each of the two ends, (low, high).
+    median : expected (lower, upper) end, of Asimov data where no more is known; band68, band95 : of each of the two
+    ends, (low, high).
     """
 
     label: str
@@ -75,8 +76,9 @@ def bands(
 ) -> None:
     """Observed intervals as black bars on the 1 and 2 sigma bands of both expected ends, one row for each.
 
-    level : confidence level of the limits; colours : of the bands of 1 and of 2 sigma. An open end is drawn as an arrow head at the end of the axis, which turns
-    logarithmic outside the narrowest row where the reaches of the rows differ by far.
+    level : confidence level of the limits; colours : of the bands of 1 and of 2 sigma. An open end is drawn as an arrow
+    head at the end of the axis, which turns logarithmic outside the narrowest row where the reaches of the rows differ
+    by far.
     """
     shown = [v for row in rows for v in _finite(row)]
     low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)

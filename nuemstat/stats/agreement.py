@@ -5,7 +5,6 @@ Schwetz, PRD 68 (2003) 033020). It follows chi2 where all couplings can go both 
 even it does not, and toys thrown at the joint best fit tell its distribution.
 """
 
-from collections.abc import Mapping
 from concurrent.futures import Executor
 
 import numpy as np
@@ -81,7 +80,7 @@ def _is_two_sided(comparison: Comparison, workspace: Workspace) -> bool:
     return True
 
 
-def by_toys(comparison: Comparison, q: float, seed: int, executor: Executor | None) -> Mapping[str, float | int | None]:
+def by_toys(comparison: Comparison, q: float, seed: int, executor: Executor | None) -> dict[str, Any]:
     """The fields of a result that toys decide.
 
     The share of toys whose statistic is not below the observed one, toys and data counted together, so that it is
@@ -115,7 +114,7 @@ def by_toys(comparison: Comparison, q: float, seed: int, executor: Executor | No
 def _thrown(tasks: list[AgreementTask], executor: Executor | None) -> FloatArray:
     """Statistics of the toys of some tasks that were fitted."""
     found = np.concatenate(list((map if executor is None else executor.map)(agreement_toys, tasks)))
-    fitted = found[np.isfinite(found)]
+    fitted: FloatArray = found[np.isfinite(found)]
     if fitted.size < _FITTED * found.size:
         raise FitError(f"{found.size - fitted.size} of {found.size} toys could not be fitted")
     return fitted

@@ -108,13 +108,15 @@ class Data:
 
     observed : shape (n_bins,), or (n_points, n_bins) where every point has its own;
     poisson : numbers of the Poisson bins that count; slices : where each channel's bins stand;
-    precision : of each channel, inverse variances or inverse covariance, None where it is Poisson.
+    precision : of each channel, inverse variances or inverse covariance, None where it is Poisson;
+    below : of each channel with two-sided errors, inverse variances where less is expected than observed, else None.
     """
 
     observed: FloatArray
     poisson: npt.NDArray[np.intp]
     slices: tuple[slice, ...]
     precision: tuple[FloatArray | None, ...]
+    below: tuple[FloatArray | None, ...]
 
     @classmethod
     def of(cls, workspace: Workspace, counts: FloatArray) -> "Data":
@@ -125,13 +127,15 @@ class Data:
         WorkspaceError : a covariance that is not positive definite.
         """
         ends = np.cumsum([0, *(channel.size for channel in workspace.channels)]).tolist()
-        mask, precision = np.ones(ends[-1], dtype=bool), []
+        mask, precision, below = np.ones(ends[-1], dtype=bool), [], []
         slices = tuple(slice(a, b) for a, b in pairwise(ends))
         for channel, part in zip(workspace.channels, slices, strict=True):
             gaussian = channel.statistic == "gaussian"
             mask[part] = not gaussian
             precision.append(_precision(channel.name, channel.errors, channel.covariance) if gaussian else None)
-        return cls(counts, np.flatnonzero(mask), slices, tuple(precision))
+            two_sided = gaussian and channel.errors_below is not None
+            below.append(_precision(channel.name, channel.errors_below, None) if two_sided else None)
+        return cls(counts, np.flatnonzero(mask), slices, tuple(precision), tuple(below))
 
     def replaced(self, counts: FloatArray) -> "Data":
         """The same bins with other counts, shape (n_bins,) or (n_points, n_bins)."""
@@ -155,16 +159,16 @@ class Data:
     @property
     def n_bins(self) -> int:
         """Bins that count."""
-        return int(self.poisson.size + sum(part.stop - part.start for part, _ in self._gaussian()))
+        return int(self.poisson.size + sum(part.stop - part.start for part, _, _ in self._gaussian()))
 
     def value(self, expected: FloatArray) -> FloatArray:
         """2 NLL relative to the saturated model, without constraints, shape (...)."""
         total: FloatArray = np.zeros(expected.shape[:-1])
         if self.poisson.size:
             total = total + _deviance(self._counted(self.observed), self._counted(expected))
-        for part, precision in self._gaussian():
+        for part, precision, below in self._gaussian():
             residual = expected[..., part] - self.observed[..., part]
-            total = total + (residual * _weighted(precision, residual)).sum(axis=-1)
+            total = total + (residual * _weighted(precision, below, residual)).sum(axis=-1)
         return total
 
     def weights(self, expected: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -177,15 +181,16 @@ class Data:
         slope, weight = np.zeros_like(expected), np.zeros_like(expected)
         bins = self.poisson
         slope[..., bins], weight[..., bins] = _weights(self._counted(self.observed), self._counted(expected))
-        for part, precision in self._gaussian():
-            slope[..., part] = 2 * _weighted(precision, expected[..., part] - self.observed[..., part])
-            weight[..., part] = precision if precision.ndim == 1 else 0.0
+        for part, precision, below in self._gaussian():
+            residual = expected[..., part] - self.observed[..., part]
+            slope[..., part] = 2 * _weighted(precision, below, residual)
+            weight[..., part] = _of_side(precision, below, residual) if precision.ndim == 1 else 0.0
         return slope, weight
 
     def seen(self, expected: FloatArray, weight: FloatArray) -> FloatArray:
         """Observed instead of expected weights: n / expected^2 of Poisson bins above the floor, (..., n_bins)."""
         result = np.where(expected >= FLOOR, self.observed * weight**2, weight)
-        for part, _ in self._gaussian():
+        for part, _, _ in self._gaussian():
             result[..., part] = weight[..., part]
         return result
 
@@ -203,19 +208,31 @@ class Data:
             found.append(left @ jacobian.transpose(0, 2, 1))
         return found
 
-    def _gaussian(self) -> Iterator[tuple[slice, FloatArray]]:
-        for part, precision in zip(self.slices, self.precision, strict=True):
+    def only(self, channel: int) -> "Data":
+        """The same bins, of which only those of one channel count."""
+        part = self.slices[channel]
+        inside = self.poisson[(self.poisson >= part.start) & (self.poisson < part.stop)]
+        precision = tuple(own if i == channel else None for i, own in enumerate(self.precision))
+        return replace(self, poisson=inside, precision=precision)
+
+    def _gaussian(self) -> Iterator[tuple[slice, FloatArray, FloatArray | None]]:
+        for part, precision, below in zip(self.slices, self.precision, self.below, strict=True):
             if precision is not None:
-                yield part, precision
+                yield part, precision, below
 
     def _counted(self, counts: FloatArray) -> FloatArray:
         """The Poisson bins that count, contiguous."""
         return counts if self.poisson.size == counts.shape[-1] else np.take(counts, self.poisson, axis=-1)
 
 
-def _weighted(precision: FloatArray, residual: FloatArray) -> FloatArray:
+def _of_side(precision: FloatArray, below: FloatArray | None, residual: FloatArray) -> FloatArray:
+    """Inverse variances of the side on which each expectation lies; both sides join with value and slope at 0."""
+    return precision if below is None else np.where(residual < 0, below, precision)
+
+
+def _weighted(precision: FloatArray, below: FloatArray | None, residual: FloatArray) -> FloatArray:
     if precision.ndim == 1:
-        return precision * residual
+        return _of_side(precision, below, residual) * residual
     return np.asarray((precision @ residual[..., None])[..., 0])
 
 

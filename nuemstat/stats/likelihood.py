@@ -174,9 +174,11 @@ class Likelihood:
         """Rough error of each bin, to tell how far apart two expectations are: at least one count where Poisson."""
         errors = np.full(counts.shape, np.inf)
         errors[self.terms.poisson] = np.sqrt(np.maximum(counts[self.terms.poisson], 1.0))
-        for part, precision in zip(self.terms.slices, self.terms.precision, strict=True):
+        for part, precision, below in zip(self.terms.slices, self.terms.precision, self.terms.below, strict=True):
             if precision is not None:
                 errors[part] = 1 / np.sqrt(precision if precision.ndim == 1 else precision.diagonal())
+            if below is not None:
+                errors[part] = np.minimum(errors[part], 1 / np.sqrt(below))
         return errors
 
     def expected(self, x: FloatArray) -> dict[str, FloatArray]:

@@ -56,7 +56,8 @@ class Comparison:
         ------
         FitError : a fit does not converge.
         """
-        total, values = 0.0, {}
+        total = 0.0
+        values: dict[str, float] = {}
         for group in self.groups:
             likelihood = group.part.likelihood
             found = _lowest(likelihood, group.copies, self.best.x[group.part.columns])

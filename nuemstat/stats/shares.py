@@ -1,7 +1,6 @@
 """How much each experiment adds to 2 NLL, bins and own nuisances, so that the parts sum to the whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -92,10 +91,8 @@ def channel_terms(likelihood: Likelihood, x: FloatArray) -> dict[str, float]:
     """2 NLL of the bins of each channel, without constraints."""
     counts, terms = likelihood.counts(x), likelihood.terms
     found: dict[str, float] = {}
-    for k, (channel, part) in enumerate(zip(likelihood.workspace.channels, terms.slices, strict=True)):
-        poisson = terms.poisson[(terms.poisson >= part.start) & (terms.poisson < part.stop)]
-        precision = tuple(own if i == k else None for i, own in enumerate(terms.precision))
-        found[channel.name] = float(replace(terms, poisson=poisson, precision=precision).value(counts))
+    for k, channel in enumerate(likelihood.workspace.channels):
+        found[channel.name] = float(terms.only(k).value(counts))
     return found
 
 

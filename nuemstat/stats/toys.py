@@ -116,11 +116,15 @@ class Thrower:
         channels = likelihood.workspace.channels
         self._poisson = np.concatenate([np.full(c.size, c.statistic == "poisson") for c in channels])
         self._roots = []
+        below: dict[int, FloatArray] = {}
         for channel in channels:
             if channel.covariance is not None:
                 self._roots.append(np.linalg.cholesky(np.array(channel.covariance)))
             elif channel.errors is not None and channel.statistic == "gaussian":
                 self._roots.append(np.diag(np.array(channel.errors)))
+                if channel.errors_below is not None:
+                    below[len(self._roots) - 1] = np.array(channel.errors_below)
+        self._below = below
 
     def __call__(self, truth: FloatArray, seeds: Sequence[np.random.SeedSequence]) -> tuple[FloatArray, FloatArray]:
         """Toys at a vector of all parameters, one for each seed.
@@ -141,9 +145,12 @@ class Thrower:
             random = np.random.Generator(np.random.PCG64(seed))
             counts[i, poisson] = random.poisson(rates)
             start = 0
-            for root in self._roots:
+            for k, root in enumerate(self._roots):
                 part = places[start : start + root.shape[0]]
-                counts[i, part] += root @ random.standard_normal(root.shape[0])
+                pull = random.standard_normal(root.shape[0])
+                # A datum below what is expected has the error of expectations above it, and the other way round.
+                side = np.where(pull > 0, self._below[k] * pull, root @ pull) if k in self._below else root @ pull
+                counts[i, part] += side
                 start += root.shape[0]
             centres[i, constrained] = truth[constrained] + random.standard_normal(constrained.size)
         return counts, centres

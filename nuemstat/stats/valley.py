@@ -86,10 +86,13 @@ class Table:
         below = np.minimum(self._expected[:, self._poisson], 0.0).sum(axis=1) / FLOOR
         self._sums, self._logs = safe.sum(axis=1) - below, np.log(safe)
         self._gaussian: list[tuple[slice, FloatArray]] = []
+        self._two_sided: list[tuple[slice, FloatArray, FloatArray]] = []
         for channel in channels:
             part = slice(start, start := start + channel.size)
             if channel.covariance is not None:
                 self._gaussian.append((part, np.linalg.inv(np.array(channel.covariance))))
+            elif channel.errors is not None and channel.errors_below is not None:
+                self._two_sided.append((part, np.array(channel.errors), np.array(channel.errors_below)))
             elif channel.errors is not None and channel.statistic == "gaussian":
                 self._gaussian.append((part, np.diag(1 / np.array(channel.errors) ** 2)))
 
@@ -100,6 +103,9 @@ class Table:
             expected = self._expected[:, part]
             own = np.einsum("pi,ij,pj->p", expected, precision, expected)
             q += own - 2 * counts[:, part] @ precision @ expected.T
+        for part, above, below in self._two_sided:
+            residual = self._expected[None, :, part] - counts[:, None, part]
+            q += ((residual / np.where(residual < 0, below, above)) ** 2).sum(axis=2)
         places, pulls = self._places[:, self._constrained], centres[:, self._constrained]
         return np.asarray(q + (places**2).sum(axis=1) - 2 * pulls @ places.T)
 

@@ -66,7 +66,9 @@ class Sample(Strict):
 class Channel(Strict):
     """Binned data with what is expected in them.
 
-    statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`.
+    statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`;
+    errors_below : of a gaussian channel with two-sided errors, those that hold where less is expected than observed;
+    `errors` then hold where more is expected.
     """
 
     name: Name
@@ -76,6 +78,7 @@ class Channel(Strict):
     observed: Numbers
     statistic: Literal["poisson", "gaussian"] = "poisson"
     errors: Numbers | None = None
+    errors_below: Numbers | None = None
     covariance: tuple[Numbers, ...] | None = None
     samples: tuple[Sample, ...]
 
@@ -89,11 +92,25 @@ class Channel(Strict):
         """Number of bins in all."""
         return int(np.prod(self.shape))
 
+    def one_error_per_bin(self, where: str) -> None:
+        """Refuse two-sided errors where a form has no words for them; `where` is that form.
+
+        Raises
+        ------
+        WorkspaceError : the channel has errors_below.
+        """
+        if self.errors_below is not None:
+            raise WorkspaceError(
+                f"channel {self.name}: found errors that differ on both sides; one error per bin is allowed in {where}"
+            )
+
     @model_validator(mode="after")
     def _lengths(self) -> "Channel":
         lengths = {"observed": len(self.observed)} | {f"samples.{s.name}": len(s.contents) for s in self.samples}
         if self.errors is not None:
             lengths["errors"] = len(self.errors)
+        if self.errors_below is not None:
+            lengths["errors_below"] = len(self.errors_below)
         if self.covariance is not None:
             lengths["covariance"] = len(self.covariance)
             lengths |= {f"covariance.{i}": len(row) for i, row in enumerate(self.covariance)}
@@ -110,6 +127,8 @@ class Channel(Strict):
             raise ValueError(f"channel {self.name!r} observes a negative count; counts are 0 or more")
         if self.statistic == "gaussian" and (self.errors is None) == (self.covariance is None):
             raise ValueError(f"gaussian channel {self.name!r} needs errors or a covariance, one of the two")
+        if self.errors_below is not None and self.errors is None:
+            raise ValueError(f"channel {self.name!r} has errors_below without errors; both sides are needed")
         return self
 
 
@@ -222,6 +241,18 @@ class Provenance(Strict):
     spectrum: tuple[SpectrumEnd, ...] | None = None
 
 
+LATER = frozenset({"choices", "errors_below"})
+"""Optional keys that joined version 1 after documents were written: the digest leaves out those that say nothing, so
+that it stays that of the document before them."""
+
+
+def _said(content: Any) -> Any:
+    """Plain content without the later keys that are empty."""
+    if isinstance(content, dict):
+        return {key: _said(item) for key, item in content.items() if key not in LATER or item}
+    return [_said(item) for item in content] if isinstance(content, list) else content
+
+
 _KINDS = {"coupling": "couplings", "constrained": "nuisances", "free": "free", "derived": "derived"}
 
 
@@ -305,13 +336,8 @@ class Workspace(AsHtml, Strict):
     @cached_property
     def digest(self) -> str:
         """sha256 of the physics content: no version, path or date."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"provenance"} | self._unsaid)
+        content = _said(self.model_dump(mode="json", by_alias=True, exclude={"provenance"}))
         return "sha256:" + hashlib.sha256(_canonical(content)).hexdigest()
-
-    @property
-    def _unsaid(self) -> set[str]:
-        """Optional fields that a document leaves out; without choices the digest is that of a document before them."""
-        return set() if self.choices else {"choices"}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Workspace":
         """A copy, not checked again; of other content it has a digest of its own."""
@@ -388,7 +414,8 @@ class Workspace(AsHtml, Strict):
 
     def content(self) -> dict[str, Any]:
         """The document as the data of JSON, without the keys that hold nothing."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=self._unsaid)
+        content: dict[str, Any] = _said(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return content
 
     def to_json(self) -> str:
         """The document as text: keys in a fixed order, one array of numbers per line."""

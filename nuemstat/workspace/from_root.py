@@ -56,7 +56,7 @@ def _fill(document: Any, values: Lookup) -> None:
     if document["schema"] != SCHEMA:
         raise WorkspaceError(f"schema: found {document['schema']!r}; this version reads {SCHEMA!r}")
     for channel in document["channels"]:
-        for part in ("observed", "errors"):
+        for part in ("observed", "errors", "errors_below"):
             if part in channel:
                 channel[part] = values(channel[part]).ravel().tolist()
         if "covariance" in channel:

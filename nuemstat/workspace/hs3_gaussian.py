@@ -49,6 +49,7 @@ class Formulas:
         ------
         WorkspaceError : its covariance is not positive definite.
         """
+        channel.one_error_per_bin("HS3")
         parts = [self._sample(channel, sample) for sample in channel.samples]
         means = [self._named(f"{channel.name}__bin{i}__expected", " + ".join(_bin(i, *part) for part in parts))
                  for i in range(channel.size)]  # fmt: skip

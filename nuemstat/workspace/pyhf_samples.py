@@ -93,6 +93,7 @@ class Basis:
         """The basis in which a Poisson distribution around the pedestal has the channel's errors."""
         if channel.statistic == "poisson":
             return cls()
+        channel.one_error_per_bin("pyhf's words")
         if channel.errors is not None:
             return cls(None, np.sqrt(pedestal) / np.array(channel.errors), pedestal)
         variances, vectors = np.linalg.eigh(np.array(channel.covariance))

@@ -102,7 +102,7 @@ def skeleton(workspace: Workspace) -> dict[str, Any]:
     """The native document with the name of a histogram in the place of each array of numbers."""
     document = workspace.content()
     for channel in document["channels"]:
-        for part in ("observed", "errors", "covariance"):
+        for part in ("observed", "errors", "errors_below", "covariance"):
             if part in channel:
                 channel[part] = data_name(channel["name"], part)
         for sample in channel["samples"]:
@@ -138,6 +138,8 @@ def _all(workspace: Workspace) -> Iterator[tuple[str, Histogram]]:
         yield data_name(channel.name, "observed"), in_bins(channel, channel.observed)
         if channel.errors is not None:
             yield data_name(channel.name, "errors"), in_bins(channel, channel.errors)
+        if channel.errors_below is not None:
+            yield data_name(channel.name, "errors_below"), in_bins(channel, channel.errors_below)
         if channel.covariance is not None:
             numbers = ("bin", np.arange(channel.size + 1.0))
             yield data_name(channel.name, "covariance"), Histogram(np.array(channel.covariance), (numbers, numbers))
