@@ -374,6 +374,19 @@ def test_warnings_and_interrupts_are_one_line(capsys, monkeypatch):
     assert run(capsys, "warn") == (130, "", "nuemstat: warning: careful with that\nnuemstat: error: interrupted\n")
 
 
+def test_a_warning_of_a_workspace_is_printed_once_for_all_couplings(capsys, toys, tmp_path):
+    content = json.loads(Path(toys[0]).read_text())
+    content["provenance"][0]["notes"] = ["warning: mind the gap"]
+    path = tmp_path / "noted.json"
+    path.write_text(json.dumps(content))
+    names = [part for name in ("millicharge_ee", "magnetic_moment_e") for part in ("--coupling", name)]
+    code, _, err = run(capsys, "limits", "--model", path, *names, "-o", tmp_path / "results", "--processes", 1)
+    assert code == 0, err
+    assert [line for line in err.splitlines() if "mind" in line] == ["nuemstat: warning: alpha: mind the gap"]
+    found = json.loads((tmp_path / "results" / "limits.json").read_text())
+    assert all("mind the gap" in item["warnings"] and item["valid"] for item in found["limits"])
+
+
 def as_process(*arguments: object, **more):
     command = [sys.executable, "-m", "nuemstat", *(str(argument) for argument in arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)

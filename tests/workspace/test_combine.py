@@ -63,6 +63,21 @@ def test_names_stay_short_enough_for_files():
     assert combine(members, name="world").name == "world"
 
 
+def test_warnings_of_members_bear_their_names():
+    def noted(name, *notes):
+        made = member(name, [charge(), flux()])
+        return made.model_copy(update={"provenance": (made.provenance[0].model_copy(update={"notes": notes}),)})
+
+    one, other = (
+        noted("lz", "morph within 0.1 %", "warning: look"),
+        noted("xenon", "warning: xenon: see", "warning: go"),
+    )
+    assert one.warnings == ("look",)
+    assert other.warnings == ("xenon: see", "go")
+    assert combine([one, other]).warnings == ("lz: look", "xenon: see", "xenon: go")
+    assert member("argon", [charge(), flux()]).warnings == ()
+
+
 def test_likelihoods_add_and_constraints_count_once():
     a, b = member("lz", [charge(), flux()]), member("xenon", [charge(), flux()], scale=1.7)
     joint = combine([a, b])
