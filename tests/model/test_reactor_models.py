@@ -170,6 +170,7 @@ def test_all_reactor_data_share_their_flux_nuisances() -> None:
         "huber_z",
         "reactor_spectrum_model",
         "reactor_end_point",
+        "ge_lindhard_k",
         "reactor_low_energy",
         "reactor_capture",
         "reactor_fission_energy",
@@ -375,7 +376,7 @@ def test_threshold_below_the_quenching_table(edited: Callable[..., Path]) -> Non
     kept = [line for line in lines if not (line[:5] < "0.050" and line[0].isdigit())]
     table.write_text("\n".join(kept) + "\n")
     with pytest.raises(ModelError, match=r"recoil.minimum: found 5 eV; the quenching table begins at 0.05 keV"):
-        compile_model(load_model(str(path)))
+        compile_model(load_model(f"{path}:fef"))
 
 
 def test_limits_of_the_study_from_its_own_formula() -> None:
