@@ -6,6 +6,7 @@ even it does not, and toys thrown at the joint best fit tell its distribution.
 """
 
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
