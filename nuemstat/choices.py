@@ -31,7 +31,7 @@ class ChoiceLimit:
 
     value : what the members chose, several joined by commas; without : members left out; taken : whether the joint fit
     itself is this one; intervals : the set, in physical units; q_min : 2 NLL at its best fit, relative to the saturated
-    model, by which to tell a strong limit from a bad fit.
+    model, by which to tell a strong limit from a bad fit; valid, warnings : as of any limit.
     """
 
     choice: str
@@ -42,17 +42,23 @@ class ChoiceLimit:
     unit: str
     intervals: "Intervals"
     q_min: float
+    valid: bool = True
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The entry under `choices` in joint.json."""
-        names = ("choice", "value", "without", "taken", "coupling", "unit", "warnings")
+        names = ("choice", "value", "without", "taken", "coupling", "unit", "valid", "warnings")
         return {name: getattr(self, name) for name in names} | {"joint": self.intervals, "minimum_2nll": self.q_min}
 
     @property
     def members(self) -> str:
         """Which fit it is, in words."""
         return self.value if not self.without else f"without {', '.join(self.without)}"
+
+    @property
+    def remark(self) -> str:
+        """What to know of it in a table."""
+        return "; ".join(["the joint fit"] * self.taken + ["not valid"] * (not self.valid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +135,4 @@ def _computed(task: _Task) -> ChoiceLimit:
 
     found, of = limit(task.alternative.workspace, task.coupling, cl=task.level), task.alternative
     return ChoiceLimit(of.choice, of.value, of.without, of.taken, found.coupling, found.unit, found.intervals,
-                       found.q_min, found.warnings)  # fmt: skip
+                       found.q_min, found.valid, found.warnings)  # fmt: skip

@@ -12,6 +12,7 @@ from nuemstat import study
 from nuemstat.choices import limits_of_choices
 from nuemstat.cli import main
 from nuemstat.main_job import run
+from nuemstat.report.joint import parts, read_joint
 from nuemstat.stats.intervals import limit
 from nuemstat.workspace.combine import combine
 from nuemstat.workspace.document import Workspace
@@ -93,7 +94,7 @@ def test_mixed_members_have_no_value_that_was_taken(tmp_path: Path, files: list[
     ]
 
 
-def test_main_job_page_and_command(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_job_and_page(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [word for path in files for word in ("--model", path)]
     assert main(["limits", "-o", str(tmp_path / "out"), *arguments, "--coupling", ASKED[0], "--choices", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["choices"]
@@ -105,13 +106,20 @@ def test_main_job_page_and_command(files: list[str], tmp_path: Path, capsys: pyt
         ("fef", ["beta"], False),
     ]
     assert written[0]["joint"] == json.loads((tmp_path / "out" / "joint.json").read_text())["couplings"][0]["joint"]
-    report = ["report", "--results", str(tmp_path / "out"), "-o", str(tmp_path / "page"), "--no-contours"]
-    assert main([*report, "--processes", "1"]) == 0
-    page = (tmp_path / "page" / "index.html").read_text()
-    assert 'id="choices-table"' in page
-    assert "without beta (fef)" in page
-    assert main(["limits", "-o", str(tmp_path / "plain"), *arguments[2:], "--coupling", ASKED[0]]) == 0
-    assert "choices" not in json.loads((tmp_path / "plain" / "joint.json").read_text())
+    joint = read_joint(tmp_path / "out")
+    assert joint is not None
+    (shown,) = [part for part in parts(joint, ASKED[:1]) if 'id="choices-table"' in part]
+    assert "without beta (fef)" in shown
+    assert shown.count(">taken<") == 1
+    assert not [part for part in parts(joint, ASKED[1:]) if "choices-table" in part]
+
+
+def test_without_the_question_there_is_no_answer(toys: tuple[str, str], tmp_path: Path) -> None:
+    run(toys, ASKED[:1], tmp_path / "out", apart=False)
+    assert "choices" not in json.loads((tmp_path / "out" / "joint.json").read_text())
+    joint = read_joint(tmp_path / "out")
+    assert joint is not None
+    assert joint.choices == ()
 
 
 def test_nothing_to_choose_is_said(toys: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +127,7 @@ def test_nothing_to_choose_is_said(toys: tuple[str, str], tmp_path: Path, capsys
     assert "makes a choice; there is nothing to compare" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_commands_refuse_two_values_and_take_mixed(
     tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,8 +135,8 @@ def test_commands_refuse_two_values_and_take_mixed(
     pair = [files[0], str(tmp_path / "delta.json")]
     asked = ["--coupling", "millicharge_ee"]
     for command in (["fit"], ["limit", *asked], ["scan", *asked, "--points", "3"],
-                    ["significance", *asked, "--at", "0"],
-                    ["impacts", *asked], ["coverage", *asked, "--true", "0", "--experiments", "2", "--toys", "0"],
+                    ["significance", *asked, "--at", "0"], ["impacts", *asked],
+                    ["coverage", *asked, "--true", "0", "--experiments", "2", "--toys", "0"],
                     ["export", "--format", "hs3", "-o", str(tmp_path / "hs3")]):  # fmt: skip
         assert main([*command, *pair]) == 2, command
         error = capsys.readouterr().err.strip()
@@ -139,11 +148,9 @@ def test_commands_refuse_two_values_and_take_mixed(
         assert "ge: the members differ, fef and lindhard" in told.out + told.err
     models = [word for path in pair for word in ("--model", path)]
     for command in ("limits", "report"):
-        more = ["--no-contours"] if command == "report" else []
-        call = [command, "-o", str(tmp_path / command), *models, *asked, "--processes", "1", *more]
-        assert main(call) == 2
+        assert main([command, "-o", str(tmp_path / command), *models, *asked, "--processes", "1"]) == 2
         assert "ge: found fef in alpha, lindhard in delta" in capsys.readouterr().err
-        assert main([*call, "--mixed", "ge"]) == 0
+    assert main(["limits", "-o", str(tmp_path / "limits"), *models, *asked, "--processes", "1", "--mixed", "ge"]) == 0
     joint = json.loads((tmp_path / "limits" / "limits.json").read_text())[-1]
     assert joint["schemes"]["ge"] == "fef, lindhard"
     assert any("the members differ" in text for text in joint["warnings"])

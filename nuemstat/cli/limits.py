@@ -165,8 +165,7 @@ def _print_joint(found: "Sequence[JointLimit]") -> None:
 def _print_choices(found: "Sequence[ChoiceLimit]") -> None:
     """The joint limits for every value of a choice, and without those that make it."""
     rows = [
-        (f.coupling, _unit(f), f.choice, f.members, _cell(f.coupling, f.intervals), f"{f.q_min:.1f}",
-         "the joint fit" if f.taken else "")
+        (f.coupling, _unit(f), f.choice, f.members, _cell(f.coupling, f.intervals), f"{f.q_min:.1f}", f.remark)
         for f in found
     ]  # fmt: skip
     if rows:

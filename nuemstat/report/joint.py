@@ -63,6 +63,7 @@ class Choice:
     unit: str
     joint: Pieces
     q_min: float
+    valid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ def _choice(item: Mapping[str, Any]) -> Choice:
         unit=str(item["unit"]),
         joint=_pieces(item["joint"]),
         q_min=float(item["minimum_2nll"]),
+        valid=bool(item["valid"]),
     )
 
 
@@ -262,7 +264,7 @@ def _choices(found: Sequence[Choice]) -> list[str]:
             number(own / taken if own is not None and taken else None),
             number(item.q_min, 5),
             cell(item.unit),
-            cell("taken" if item.taken else ""),
+            cell("; ".join(["taken"] * item.taken + ["not valid"] * (not item.valid))),
         )
         rows.append(Row(cells, coupling=item.coupling))
     columns = ("coupling", "choice", "members", "set", "largest |value| / taken", "2 NLL", "unit", "remarks")
