@@ -133,6 +133,7 @@ def _alternatives(members: Sequence[Workspace], versions: Versions) -> Iterator[
 def _computed(task: _Task) -> ChoiceLimit:
     from nuemstat.stats.intervals import limit
 
-    found, of = limit(task.alternative.workspace, task.coupling, cl=task.level), task.alternative
+    of = task.alternative
+    found = limit(of.workspace, task.coupling, cl=task.level, expected=False)
     return ChoiceLimit(of.choice, of.value, of.without, of.taken, found.coupling, found.unit, found.intervals,
                        found.q_min, found.valid, found.warnings)  # fmt: skip

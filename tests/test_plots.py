@@ -305,6 +305,27 @@ def test_a_limit_is_drawn_with_or_without_bands(tmp_path):
     assert "<!-- expected ends -->" not in (tmp_path / "profile.svg").read_text()
 
 
+def test_expected_ends_are_marked_on_the_line():
+    values = np.linspace(-3.0, 3.0, 31)
+    curve = Curve("toy", values, values**2, expected=(-1.5, None))
+    axes = Figure().add_subplot()
+    profile(axes, [curve], coupling="millicharge_ee", threshold=2.706, level=0.9)
+    marks = [line for line in axes.get_lines() if line.get_marker() == "v"]
+    assert [list(line.get_xydata()[0]) for line in marks if len(line.get_xdata())] == [[-1.5, 2.706]]
+    assert "expected ends" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_an_asimov_end_needs_no_band(tmp_path):
+    expected = {"method": "asimov", "asimov": {"lower": -1e-12, "upper": np.inf}, "median": None, "band68": None,
+                "band95": None, "z": None}  # fmt: skip
+    found = limit_result(expected=expected)
+    assert Band.of("toy", found).median == (-1e-12, None)
+    limit_picture(tmp_path / "asimov.svg", found)
+    text = (tmp_path / "asimov.svg").read_text()
+    assert "<!-- expected ends -->" in text
+    assert "sigma" not in text
+
+
 def test_styles_change_pictures_and_leave_no_trace(tmp_path):
     pytest.importorskip("mplhep", reason="the style of mplhep needs it: pip install '.[hep]'")
     import matplotlib

@@ -179,10 +179,18 @@ def test_every_limit_has_its_expectation(report):
     heads = [html_text(head) for head in re.findall(r'<th scope="col">(.*?)</th>', table[0])]
     at, band = heads.index("expected") - 1, heads.index("expected, 68 %") - 1
     rows = re.findall(r"<tr data-experiment.*?</tr>", table[0], re.DOTALL)
+    at_bound, z = heads.index("knowing the bound") - 1, heads.index("z") - 1
+    methods = set()
     for row in rows:
         cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
-        low, high = (float(end) for end in cells[band].split("…"))
-        assert low < float(cells[at]) < high
+        assert float(cells[at]) > 0
+        methods.add(bool(cells[band]))
+        assert bool(cells[band]) == bool(cells[z]) == bool(cells[at_bound]), "couplings at a bound have them"
+        if cells[band]:
+            low, high = (float(end) for end in cells[band].split("…"))
+            assert low < float(cells[at]) < high
+    assert methods == {True, False}
+    assert (report / "pictures" / "limits-millicharge.svg").is_file()
     assert any('data-experiment="joint"' in row for row in rows)
 
 

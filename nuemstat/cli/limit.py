@@ -1,12 +1,16 @@
 """``nuemstat limit``: the interval of one coupling."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nuemstat.cli import options, pictures
 from nuemstat.cli.output import emit, open_together
 from nuemstat.cli.toys import throwing, toy_options, toys_for_expected
+
+if TYPE_CHECKING:
+    from nuemstat.stats.results import Limit
 
 
 @click.command("limit", short_help="All intervals of one coupling.")
@@ -80,8 +84,12 @@ def limit_command(
             progress=step,
         )
     if picture is not None:
-        from nuemstat.plots import limit_picture, use_style
-
-        with use_style(look):
-            limit_picture(picture, found)
+        _draw(picture, look, found)
     emit(found, as_json=as_json, output=output)
+
+
+def _draw(picture: Path, look: str, found: "Limit") -> None:
+    from nuemstat.plots import limit_picture, use_style
+
+    with use_style(look):
+        limit_picture(picture, found)

@@ -83,11 +83,17 @@ data = click.option(
 level = click.option(
     "--cl", type=between_0_and_1, metavar="LEVEL", default=0.90, show_default=True, help="Confidence level."
 )
-expected = click.option(
-    "--expected/--no-expected",
+_by_toys = click.option(
+    "--expected",
+    "expected",
+    flag_value=True,
+    type=bool,
     default=None,
-    help="Expected ends by toys, for all couplings; or none. Without either, by formulas: median and bands of even "
-    "couplings (asymptotic), Asimov ends of signed ones.",
+    help="Expected ends by toys, for all couplings. Without it by formulas: median and bands of even couplings, Asimov "
+    "ends of signed ones.",
+)
+_left_out = click.option(
+    "--no-expected", "expected", flag_value=False, type=bool, default=None, help="Leave out what is expected."
 )
 ranges = click.option(
     "--range",
@@ -111,6 +117,11 @@ output_file = click.option(
     callback=_former_result,
     help="Write the JSON to this file as well; a former result there is replaced.",
 )
+
+
+def expected(command: Command) -> Command:
+    """--expected and --no-expected, the last one named counts: True, False, or None without either."""
+    return _by_toys(_left_out(command))
 
 
 def inference(command: Command) -> Command:

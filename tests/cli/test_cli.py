@@ -193,23 +193,75 @@ def test_limits(capsys, toys, tmp_path):
     code, out, err = run(capsys, *arguments, "-o", tmp_path / "out")
     assert code == 0
     assert err == f"nuemstat: wrote {tmp_path / 'out'}\n"
-    lines = [line.split() for line in out.splitlines() if line.startswith(("coupling", "millicharge"))]
-    head, row, second, *apart = lines
-    assert head == ["coupling", "unit", "alpha", "beta", "joint"]
-    assert second == ["coupling", "unit", "left", "out", "share", "limits", "agreement"]
-    assert apart[0][3:6] == ["nobody", "<", row[-1]]
-    assert "p" in apart[0]
-    assert {line[1] for line in apart[1:]} == {"alpha", "beta"}
-    assert {line[-1] for line in apart[1:]} == {row[4], row[6]}, "without one of two, the other is left"
-    shares = [float(line[2]) for line in apart[1:]]
+    block, apart = (part.splitlines() for part in out.split("\n\n"))
+    assert block[0] == "millicharge_emu [1e-12 e], 90 % limits"
+    assert block[1].split() == [
+        "experiment",
+        "observed",
+        "expected",
+        "expected",
+        "68",
+        "%",
+        "z",
+        "knowing",
+        "the",
+        "bound",
+    ]
+    rows = [line.split() for line in block[3:]]
+    assert [row[0] for row in rows] == ["alpha", "beta", "joint"]
+    apart = [line.split() for line in apart if line.startswith(("coupling", "millicharge"))]
+    assert apart[0] == ["coupling", "unit", "left", "out", "share", "limits", "agreement"]
+    assert apart[1][3:6] == ["nobody", "<", rows[2][2]]
+    assert "p" in apart[1]
+    assert {line[1] for line in apart[2:]} == {"alpha", "beta"}
+    assert {line[-1] for line in apart[2:]} == {rows[0][2], rows[1][2]}, "without one of two, the other is left"
+    shares = [float(line[2]) for line in apart[2:]]
     assert sum(shares) == pytest.approx(100, abs=5)
     limits = json.loads((tmp_path / "out" / "limits.json").read_text())
-    cells = " ".join(row).split(" < ")[1:]
-    assert [float(cell) for cell in cells] == pytest.approx([item["upper_limit"] / 1e-12 for item in limits], rel=0.01)
+    for place, read in (
+        (2, lambda item: item["upper_limit"]),
+        (4, lambda item: item["expected"]["median"]["upper"]),
+        (5, lambda item: item["expected"]["band68"]["upper"][0]),
+        (7, lambda item: item["expected"]["band68"]["upper"][1]),
+        (10, lambda item: item["boundary_aware"]["upper_limit"]),
+    ):
+        assert [float(row[place]) for row in rows] == pytest.approx([read(i) / 1e-12 for i in limits], rel=0.01)
+    assert [float(row[8]) for row in rows] == pytest.approx([item["expected"]["z"] for item in limits], abs=0.006)
+    joint = json.loads((tmp_path / "out" / "joint.json").read_text())["couplings"][0]
+    assert (joint["expected"], joint["boundary_aware"]) == (limits[2]["expected"], limits[2]["boundary_aware"])
     content = one_object(capsys, *arguments, "-o", tmp_path / "out")
     assert content["limits"] == limits
     assert [item["coupling"] for item in content["joint"]] == ["millicharge_emu"]
-    assert one_object(capsys, *arguments, "--no-shares", "-o", tmp_path / "out")["joint"] == []
+    bare = one_object(capsys, *arguments, "--no-expected", "--no-shares", "-o", tmp_path / "out")
+    assert bare["joint"] == []
+    assert not any({"expected", "boundary_aware"} & set(item) for item in bare["limits"])
+
+
+def test_limits_by_toys(capsys, toys, tmp_path):
+    arguments = ["limits", "--model", toys[0], "--coupling", "millicharge_ee", "--processes", 1, "-o", tmp_path / "out"]
+    (found,) = one_object(capsys, *arguments, "--expected", "--toys", 20, "--seed", 3)["limits"]
+    assert (found["expected"]["method"], found["expected"]["toys"], found["expected"]["seed"]) == ("toys", 20, 3)
+    assert found["expected"]["band68"]["lower"][0] < found["expected"]["band68"]["upper"][1]
+    code, out, _ = run(capsys, *arguments, "--expected", "--toys", 20, "--seed", 3)
+    assert code == 0
+    assert "expected 68 %" in out
+
+
+def test_no_line_of_the_main_job_is_wider_than_110_columns(capsys, tmp_path):
+    from conftest import toy_workspace
+
+    names = ["an_experiment_of_25_letters", "one_that_nothing_fits_well", "third"]
+    for name, flavour, excess in zip(names, ("e", "e", "mu"), (9.0, 45.0, 0.0), strict=True):
+        toy_workspace(name, flavour, excess=excess).write(tmp_path / f"{name}.json")
+    models = [word for name in names for word in ("--model", tmp_path / f"{name}.json")]
+    models += ["--coupling", "millicharge_emu", "--coupling", "millicharge_ee"]
+    code, out, err = run(capsys, "limits", *models, "--processes", 1, "-o", tmp_path / "out")
+    assert code == 0
+    assert "joint" in out
+    assert max(map(len, out.splitlines())) <= 110
+    warnings = [line for line in err.splitlines() if "wrote" not in line]
+    assert all(len(line) <= 110 for line in warnings)
+    assert any(line.startswith("nuemstat: warning: ") for line in warnings)
 
 
 def test_export_to_pyhf(capsys, toys, tmp_path):
@@ -384,7 +436,7 @@ def test_a_warning_of_a_workspace_is_printed_once_for_all_couplings(capsys, toys
     assert code == 0, err
     assert [line for line in err.splitlines() if "mind" in line] == ["nuemstat: warning: alpha: mind the gap"]
     found = json.loads((tmp_path / "results" / "limits.json").read_text())
-    assert all("mind the gap" in item["warnings"] and item["valid"] for item in found["limits"])
+    assert all("mind the gap" in item["warnings"] and item["valid"] for item in found)
 
 
 def as_process(*arguments: object, **more):

@@ -46,6 +46,25 @@ def test_cls_limit_beside_what_is_expected(toys, capsys):
     assert "critical" not in found
 
 
+def test_expected_ends_by_default_by_toys_and_not_at_all(toys, capsys):
+    question = ["limit", toys[0], "--coupling", "millicharge_ee"]
+    assert answer(capsys, *question)["expected"]["method"] == "asimov"
+    assert answer(capsys, *question, "--expected", "--toys", "20")["expected"]["method"] == "toys"
+    assert "expected" not in answer(capsys, *question, "--no-expected")
+    even = answer(capsys, "limit", toys[0], "--coupling", "magnetic_moment_e")
+    assert even["expected"]["method"] == "asymptotic"
+    assert 0 < even["boundary_aware"]["upper_limit"] <= even["upper_limit"] * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("command", ["limit", "limits"])
+def test_toys_that_nothing_throws_are_refused(toys, capsys, command):
+    models = [toys[0]] if command == "limit" else ["--model", toys[0]]
+    assert main([command, *models, "--coupling", "millicharge_ee", "--toys", "20"]) == 2
+    error = capsys.readouterr().err
+    assert "--expected asks for them" in error
+    assert error.count("\n") == 1
+
+
 def test_coverage(toys, capsys):
     arguments = ["coverage", toys[0], "--coupling", "magnetic_moment_e", "--true", "5e-12", "--experiments", "10"]
     found = answer(capsys, *arguments, "--toys", "19")

@@ -322,7 +322,10 @@ def test_json_has_the_promised_fields():
     assert set(content) == {
         "schema", "workspaces", "schemes", "fixed", "floated", "digest", "valid", "warnings",
         "coupling", "unit", "cl", "method", "data", "best_fit", "minima", "intervals", "upper_limit", "q_min",
+        "expected", "boundary_aware",
     }  # fmt: skip
+    assert set(content["expected"]) == {"method", "asimov", "median", "band68", "band95", "z"}
+    assert set(content["boundary_aware"]) == {"intervals", "upper_limit", "threshold"}
     assert content["schema"] == "nuemstat/limit/1"
 
 

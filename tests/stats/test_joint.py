@@ -133,8 +133,9 @@ def test_printed_and_written():
     found = joint_limit(members(), NAME)
     lines = str(found).splitlines()
     assert lines[0] == "charge_radius_ee at 90 % [cm^2] from one, two, three"
-    assert [line.split()[0] for line in lines[1:]] == ["left", "none", "two", "one", "three", "agreement"]
-    assert "as above" in lines[-2]
+    assert [line.split()[0] for line in lines[1:]] == ["left", "none", "two", "one", "three", "agreement", "expected"]
+    assert "as above" in lines[-3]
+    assert lines[-1].endswith("(asimov)")
     assert json.loads(found.to_json())["schema"] == "nuemstat/joint_limit/1"
     assert "<table>" in found._repr_html_()
     written = summary(["one", "two", "three"], [found])

@@ -33,7 +33,11 @@ def test_bands_of_a_gaussian_mean():
             error = np.sqrt(share * (1 - share) / n) / norm.pdf(deviations)
             assert abs(end / UNIT - centre - deviations) < 3.5 * error
     assert "expected" in str(found)
-    assert set(found.to_dict()["expected"]) == {"median", "band68", "band95", "asimov", "toys", "seed"}
+    assert set(found.to_dict()["expected"]) == {
+        "method", "asimov", "median", "band68", "band95", "z", "toys", "seed",
+    }  # fmt: skip
+    # x = 1: its largest |value| is 1 + 1.645, that of toys |x| + 1.645, below which lies P(|x| < 1).
+    assert bands["z"] == pytest.approx(norm.ppf(2 * norm.cdf(1) - 1), abs=0.35)
 
 
 @pytest.mark.slow
