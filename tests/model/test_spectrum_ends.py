@@ -17,6 +17,7 @@ from nuemstat.model.prediction import predicted_yields
 from nuemstat.model.spectrum_ends import spectrum_ends
 from nuemstat.model.templates import Bench, flux_components
 from nuemstat.physics.flux import Flux
+from nuemstat.stats.minimise import fit
 from nuemstat.workspace.spectrum_end import SpectrumEnd
 
 REACTORS = tuple(name for name in shipped_models() if load_model(name).raw["source"]["type"] == "reactor")
@@ -124,6 +125,7 @@ def test_more_than_a_hundredth_lost_is_a_warning(tmp_path: Path) -> None:
     assert end.continued == pytest.approx(1.0)
     (note,) = [note for note in workspace.provenance[0].notes if note.startswith("warning: ")]
     assert f"{end.lost:.2g} of electron would come from neutrinos above 12.5 MeV" in note
+    assert note.removeprefix("warning: ") in fit(workspace).warnings
     safe = compile_model(load_model(written(tmp_path, "5")))
     assert not [note for note in safe.provenance[0].notes if note.startswith("warning: ")]
 
