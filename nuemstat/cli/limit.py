@@ -68,21 +68,9 @@ def limit_command(
     }  # fmt: skip
     with throwing(kind, workers, scheduler, checkpoint, **question) as (executor, path, step):
         found = limit(
-            workspace,
-            coupling,
-            cl=cl,
-            method=method,
-            data=data,
-            free=free,
-            fixed=held,
-            scan_range=span,
-            expected=expected,
-            toys=toys,
-            seed=seed,
-            executor=executor,
-            checkpoint=path,
-            progress=step,
-        )
+            workspace, coupling, cl=cl, method=method, data=data, free=free, fixed=held, scan_range=span,
+            expected=expected, toys=toys, seed=seed, executor=executor, checkpoint=path, progress=step,
+        )  # fmt: skip
     if picture is not None:
         _draw(picture, look, found)
     emit(found, as_json=as_json, output=output)
