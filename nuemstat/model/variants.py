@@ -72,10 +72,11 @@ def describing(raw: Mapping[str, Any], choice: str) -> dict[str, str]:
 
     raw : the model with its default options.
     """
-    default = str((raw.get("describes") or {}).get(choice))
+    default = (raw.get("describes") or {}).get(choice)
     for options in (raw.get("variants") or {}).values():
         overlays = {name: (overlay or {}).get("describes") or {} for name, overlay in options.items()}
-        found = {str(described.get(choice, default)): name for name, described in overlays.items()}
+        values = {name: described.get(choice, default) for name, described in overlays.items()}
+        found = {str(value): name for name, value in values.items() if value is not None}
         if len(found) > 1:
             return found
     return {}

@@ -256,6 +256,8 @@ def _general_notes(ledger: Ledger, poi: str) -> Iterator[str]:
             yield f"{parameter.name} = {parameter.offset:g} + {terms}; this, too, is for you to keep."
     for folded in ledger.workspace.folded:
         yield f"{folded.name} was kept at {folded.value:g} when the workspace was made."
+    for choice, value in ledger.workspace.choices.items():
+        yield f"{choice} is {value} here: of members of a joint fit, which pyhf cannot check, all have to be the same."
     if poi:
         yield f"The parameter of interest is {poi}; the other couplings are fixed at their default."
     yield "pyhf gives no number where a bin is expected to hold less than nothing; stay where all bins are positive."

@@ -12,6 +12,7 @@ from nuemstat.errors import WorkspaceError
 from nuemstat.model.builders import build_quenching
 from nuemstat.model.compiler import compile_model
 from nuemstat.model.loader import Model, load_model
+from nuemstat.model.variants import describing
 from nuemstat.stats.intervals import limit
 from nuemstat.stats.minimise import fit
 from nuemstat.workspace.combine import combine, sharing
@@ -190,3 +191,11 @@ def test_all_options_of_both_groups_go_with_all_others(name: str) -> None:
             assert model.document.describes == {"ge_quenching": model.variants["quenching"]}
             kind = model.document.responses["nuclear"].quenching.type
             assert (kind == "lindhard") == (model.variants["quenching"] == "lindhard")
+
+
+def test_options_by_the_value_that_they_take() -> None:
+    raw = {"describes": {"ge": "a"}, "variants": {"g": {"one": {}, "two": {"describes": {"ge": "b"}}}, "h": {"x": {}}}}
+    assert describing(raw, "ge") == {"a": "one", "b": "two"}
+    assert describing(raw, "flux") == {}
+    assert describing({"variants": {"g": {"one": {}, "two": {"describes": {"ge": "b"}}}}}, "ge") == {}
+    assert describing(load_model("conus_plus").raw, "ge_quenching") == {option: option for option in QUENCHING}
