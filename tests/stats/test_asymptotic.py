@@ -24,6 +24,11 @@ C = float(norm.ppf(0.95))
 SHIFTS = np.linspace(-3, 3, 25)
 
 
+def near(value, share):
+    """Equal to this share; pytest's own absolute tolerance of 1e-12 would let every physical value pass."""
+    return pytest.approx(value, rel=share, abs=0.0)
+
+
 @pytest.mark.parametrize("aware", [False, True])
 @pytest.mark.parametrize("cl", [0.68, 0.9, 0.95])
 def test_ends_rise_with_the_shift_and_tell_it(cl, aware):
@@ -65,13 +70,13 @@ def test_bands_of_a_bounded_mean(x0):
     found = limit(bounded_mean(x0), "millicharge_ee")
     known, shifted = found.expected, Shifted(0.9)
     assert (known["method"], known["asimov"]) == ("asymptotic", known["median"])
-    assert known["median"] == {"lower": 0.0, "upper": pytest.approx(C * UNIT, rel=1e-4)}
+    assert known["median"] == {"lower": 0.0, "upper": near(C * UNIT, 1e-4)}
     for label, n in (("band68", 1), ("band95", 2)):
-        assert known[label]["upper"] == pytest.approx([shifted.upper(k) * UNIT for k in (-n, n)], rel=1e-3)
+        assert known[label]["upper"] == near([shifted.upper(k) * UNIT for k in (-n, n)], 1e-3)
         assert known[label]["lower"] == pytest.approx([shifted.lower(k) * UNIT for k in (-n, n)], abs=1e-3 * UNIT)
     assert known["z"] == pytest.approx(x0, abs=2e-3)
     without = limit(bounded_mean(x0), "millicharge_ee", method="fc", toys=0)
-    assert found.boundary_aware["intervals"] == pytest.approx(np.array(without.intervals), rel=1e-9)
+    assert np.array(found.boundary_aware["intervals"]) == near(np.array(without.intervals), 1e-9)
     assert without.expected["z"] == pytest.approx(x0, abs=5e-3)
 
 
@@ -93,12 +98,12 @@ def test_ends_of_a_counting_experiment_are_the_closed_form():
 
     found, shifted = limit(counting(108.0), "magnetic_moment_e"), Shifted(0.9)
     known = found.expected
-    assert known["asimov"]["upper"] == pytest.approx(end(C), rel=1e-4)
-    assert known["band68"]["upper"] == pytest.approx([end(shifted.upper(k)) for k in (-1, 1)], rel=1e-3)
-    assert known["band95"]["upper"] == pytest.approx([end(shifted.upper(k)) for k in (-2, 2)], rel=1e-3)
-    assert known["band95"]["lower"] == pytest.approx([0.0, end(2 - C)], rel=0.01)
+    assert known["asimov"]["upper"] == near(end(C), 1e-4)
+    assert known["band68"]["upper"] == near([end(shifted.upper(k)) for k in (-1, 1)], 1e-3)
+    assert known["band95"]["upper"] == near([end(shifted.upper(k)) for k in (-2, 2)], 1e-3)
+    assert known["band95"]["lower"] == near([0.0, end(2 - C)], 0.01)
     # Moved by z sigma, the limit would be the observed one.
-    assert end(shifted.upper(known["z"])) == pytest.approx(found.upper_limit, rel=2e-3)
+    assert end(shifted.upper(known["z"])) == near(found.upper_limit, 2e-3)
     assert known["z"] == pytest.approx(8 / np.sqrt(b), abs=0.05)
 
 
@@ -107,7 +112,7 @@ def test_ends_of_a_counting_experiment_are_the_closed_form():
 def test_the_median_is_no_deviation_from_itself(pull, method):
     found = limit(counting(108.0, pull=pull), "magnetic_moment_e", data="asimov", method=method, toys=0)
     assert found.expected["z"] == pytest.approx(0.0, abs=2e-3)
-    assert found.upper_limit == pytest.approx(found.expected["median"]["upper"], rel=1e-3)
+    assert found.upper_limit == near(found.expected["median"]["upper"], 1e-3)
 
 
 @pytest.mark.parametrize("observed", [80.0, 92.0, 100.0, 131.0])
@@ -117,9 +122,8 @@ def test_a_threshold_that_knows_of_the_bound_is_never_above_chi2(observed):
     assert norm.ppf(0.9) ** 2 <= aware["threshold"] <= chi2.ppf(0.9, 1) + 1e-9
     assert 0 < aware["upper_limit"] <= found.upper_limit * (1 + 1e-6)
     assert (aware["upper_limit"] < 0.99 * found.upper_limit) == (observed < 100)
-    assert aware["intervals"] == pytest.approx(
-        np.array(limit(counting(observed), "magnetic_moment_e", method="fc", toys=0).intervals), rel=1e-9
-    )
+    without = limit(counting(observed), "magnetic_moment_e", method="fc", toys=0)
+    assert np.array(aware["intervals"]) == near(np.array(without.intervals), 1e-9)
 
 
 def radius(bounds=(None, None), lin=1.0, quad=0.0):
@@ -136,12 +140,12 @@ def test_signed_couplings_have_asimov_ends_and_no_bands():
         return 2 * (t - 10 * np.log1p(t / 10)) - chi2.ppf(0.9, 1)
 
     ends = {"lower": brentq(excess, -9.9, 0.0) * 1e-32, "upper": brentq(excess, 0.0, 50.0) * 1e-32}
-    assert found.expected["asimov"] == pytest.approx(ends, rel=1e-4)
+    assert found.expected["asimov"] == near(ends, 1e-4)
     assert found.expected == {"method": "asimov", "asimov": found.expected["asimov"], "median": None, "band68": None,
                               "band95": None, "z": None}  # fmt: skip
     assert found.boundary_aware is None
     cut = limit(radius((-7.0, 5.5)), "charge_radius_ee").expected["asimov"]
-    assert cut == {"lower": pytest.approx(ends["lower"], rel=1e-4), "upper": 5.5 * 1e-32}
+    assert cut == {"lower": near(ends["lower"], 1e-4), "upper": 5.5 * 1e-32}
 
 
 @pytest.mark.parametrize("quad", [0.05, 0.02, 1e-3])
@@ -153,15 +157,15 @@ def test_interference_is_followed_to_its_outermost_end(quad):
         added = t + quad * t * t
         return 2 * (added - 10 * np.log1p(added / 10)) - chi2.ppf(0.9, 1)
 
-    assert ends["lower"] / 1e-32 == pytest.approx(brentq(excess, -1 / quad - 30, -1 / quad), rel=1e-4)
-    assert ends["upper"] / 1e-32 == pytest.approx(brentq(excess, 0.0, 50.0), rel=1e-4)
+    assert ends["lower"] / 1e-32 == near(brentq(excess, -1 / quad - 30, -1 / quad), 1e-4)
+    assert ends["upper"] / 1e-32 == near(brentq(excess, 0.0, 50.0), 1e-4)
 
 
 def test_two_wells_count_with_their_outermost_ends():
     found = limit(double_well(), "charge_radius_ee", data="asimov")
     ends = found.expected["asimov"]
-    assert ends["lower"] == pytest.approx(found.intervals[0][0], rel=1e-4)
-    assert ends["upper"] == pytest.approx(found.intervals[-1][1], rel=1e-4)
+    assert ends["lower"] == near(found.intervals[0][0], 1e-4)
+    assert ends["upper"] == near(found.intervals[-1][1], 1e-4)
 
 
 def test_what_cannot_be_expected_is_a_warning(monkeypatch):
@@ -197,15 +201,15 @@ def test_deviations_among_toys_are_their_quantiles():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lz_er2025", "dresden2", "coherent_csi"])
 def test_formulas_and_toys_agree(name):
-    """Universal magnetic moment, 400 toys: median and both bands of the upper end to 5 %."""
+    """Universal magnetic moment, 1000 toys: median and both bands of the upper end to 5 %."""
     folder = models_folder().parent / "workspaces"
     if not folder.is_dir():
         pytest.skip("the committed workspaces are not part of an installed package")
     model = Workspace.read(folder / f"{name}.json")
     said = limit(model, "magnetic_moment").expected
-    toys = limit(model, "magnetic_moment", expected=True, toys=400, seed=1).expected
+    toys = limit(model, "magnetic_moment", expected=True, toys=1000, seed=1).expected
     assert (said["method"], toys["method"]) == ("asymptotic", "toys")
-    assert toys["asimov"]["upper"] == pytest.approx(said["asimov"]["upper"], rel=1e-6)
+    assert toys["asimov"]["upper"] == near(said["asimov"]["upper"], 1e-6)
     for label in ("median", "band68", "band95"):
-        assert toys[label]["upper"] == pytest.approx(said[label]["upper"], rel=0.05), label
-    assert toys["z"] == pytest.approx(said["z"], abs=0.2)
+        assert toys[label]["upper"] == near(said[label]["upper"], 0.05), label
+    assert toys["z"] == pytest.approx(said["z"], abs=0.15)

@@ -22,9 +22,12 @@ def test_bands_of_a_gaussian_mean():
     """Ends are x -+ 1.645 with x ~ N(0, 1): medians -+ 1.645, bands one and two deviations about them."""
     n = 200
     found = limit(mean(1.0), "millicharge_ee", expected=True, toys=n, seed=4)
-    assert found.intervals[0] == pytest.approx([(1 - Z) * UNIT, (1 + Z) * UNIT], rel=1e-5)
+    assert found.intervals[0] == pytest.approx([(1 - Z) * UNIT, (1 + Z) * UNIT], rel=1e-5, abs=0.0)
     bands = found.expected
-    assert bands["asimov"] == {"lower": pytest.approx(-Z * UNIT, rel=2e-3), "upper": pytest.approx(Z * UNIT, rel=2e-3)}
+    assert bands["asimov"] == {
+        "lower": pytest.approx(-Z * UNIT, rel=2e-3, abs=0.0),
+        "upper": pytest.approx(Z * UNIT, rel=2e-3, abs=0.0),
+    }
     assert (bands["toys"], bands["seed"]) == (n, 4)
     for side, centre in (("lower", -Z), ("upper", Z)):
         ends = [bands["median"][side], *bands["band68"][side], *bands["band95"][side]]
