@@ -123,7 +123,8 @@ def test_a_threshold_that_knows_of_the_bound_is_never_above_chi2(observed):
     assert 0 < aware["upper_limit"] <= found.upper_limit * (1 + 1e-6)
     assert (aware["upper_limit"] < 0.99 * found.upper_limit) == (observed < 100)
     without = limit(counting(observed), "magnetic_moment_e", method="fc", toys=0)
-    assert np.array(aware["intervals"]) == near(np.array(without.intervals), 1e-9)
+    # Both read the distance from the bound off fits to Asimov data, at places of their own.
+    assert np.array(aware["intervals"]) == near(np.array(without.intervals), 1e-4)
 
 
 def radius(bounds=(None, None), lin=1.0, quad=0.0):
