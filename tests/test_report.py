@@ -14,6 +14,7 @@ from nuemstat.errors import NuemstatError
 from nuemstat.main_job import run
 from nuemstat.report import content, drawing, history, html, tables
 from nuemstat.report.build import build, read_validation
+from nuemstat.report.joint import parts, read_joint
 
 COUPLINGS = ("millicharge", "magnetic_moment", "millicharge_emu")
 
@@ -229,6 +230,29 @@ def test_the_joint_fit_is_taken_apart(results, tmp_path):
     assert ["millicharge", "alpha", "75 %", "[-4e-12, 4e-12]", "2", "e"] in rows
     assert not any(row[1:2] == ["beta"] for row in rows)  # its share is below the cut
     assert "below a share of 1 %" in part[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"p_value": 0.123, "p_error": 0.019}, "0.12 +- 0.02"),
+        ({"p_value": None, "at_least": 0.3}, "&gt; 0.3"),
+        ({"p_value": 0.0033, "p_error": 0.0033, "at_most": 0.0099}, "&lt; 0.0099"),
+    ],
+)
+def test_agreement_by_toys_is_an_error_or_a_bound(tmp_path, more, said):
+    content = joint_document()
+    content["couplings"][0]["compatibility"] |= {"method": "toys"} | more
+    (tmp_path / "joint.json").write_text(json.dumps(content))
+    found = read_joint(tmp_path)
+    assert found is not None
+    text = "".join(parts(found, ["millicharge"]))
+    assert said in text
+    assert "1.5, toys" in text
+    content["couplings"][0]["compatibility"] |= {"p_value": None, "at_least": None}
+    (tmp_path / "joint.json").write_text(json.dumps(content))
+    with pytest.raises(NuemstatError, match="p_value and at_least are both missing"):
+        read_joint(tmp_path)
 
 
 @pytest.mark.slow

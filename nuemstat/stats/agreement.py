@@ -6,6 +6,7 @@ even it does not, and toys thrown at the joint best fit tell its distribution.
 """
 
 from concurrent.futures import Executor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from nuemstat.workspace.document import Workspace
 
 TOYS = 300
 """Toys in all: the binomial error of p = 0.1 is 0.017."""
+LOOKS = (0, 50, 150, TOYS)
+"""Toys after which it is asked whether more are needed; multiples of the size of a task."""
 CLEAR = 0.3
 """Above this p-value experiments agree, and the first toys are enough to say so."""
 ZERO = 1e-4
@@ -85,8 +88,8 @@ def by_toys(comparison: Comparison, q: float, seed: int, executor: Executor | No
     """The fields of a result that toys decide.
 
     The share of toys whose statistic is not below the observed one, toys and data counted together, so that it is
-    never 0 and P(p <= a) <= a. Where the first toys exclude p <= `CLEAR`, they are all. A statistic of 0 needs none:
-    no toy lies below it.
+    never 0 and P(p <= a) <= a. Where the first toys exclude p <= `CLEAR`, no more are thrown. A statistic of 0 needs
+    none: no toy lies below it.
 
     Raises
     ------
@@ -94,22 +97,17 @@ def by_toys(comparison: Comparison, q: float, seed: int, executor: Executor | No
     """
     if q < ZERO:
         return {"p_value": 1.0, "p_error": 0.0, "toys": 0}
-    first = _thrown([AgreementTask(comparison, seed, 0)], executor)
-    beyond = int(at_least(first, q).sum())
-    zero = float((first < ZERO).mean())
-    if lower_bound(beyond, first.size, _SURE) > CLEAR:
-        return {"p_value": None, "at_least": CLEAR, "toys": first.size, "zero_share": zero}
-    rest = _thrown([AgreementTask(comparison, seed, k) for k in range(PER_TASK, TOYS, PER_TASK)], executor)
-    found = np.concatenate([first, rest])
-    beyond, number = int(at_least(found, q).sum()), found.size
+    found: FloatArray = np.zeros(0)
+    for start, stop in pairwise(LOOKS):
+        tasks = [AgreementTask(comparison, seed, k) for k in range(start, stop, PER_TASK)]
+        found = np.concatenate([found, _thrown(tasks, executor)])
+        beyond, number = int(at_least(found, q).sum()), found.size
+        common = {"toys": number, "zero_share": float((found < ZERO).mean())}
+        if stop < TOYS and lower_bound(beyond, number, _SURE) > CLEAR:
+            return common | {"p_value": None, "at_least": CLEAR}
     p = (beyond + 1) / (number + 1)
-    return {
-        "p_value": p,
-        "p_error": binomial_error(p, number),
-        "toys": number,
-        "zero_share": float((found < ZERO).mean()),
-        "at_most": None if beyond else upper_bound(0, number, _BOUND),
-    }
+    bound = None if beyond else upper_bound(0, number, _BOUND)
+    return common | {"p_value": p, "p_error": binomial_error(p, number), "at_most": bound}
 
 
 def _thrown(tasks: list[AgreementTask], executor: Executor | None) -> FloatArray:

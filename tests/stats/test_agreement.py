@@ -78,7 +78,7 @@ def test_two_measurements_at_a_bound(x, errors):
 @pytest.mark.parametrize("truth", [0.0, 1.5])
 def test_p_values_of_a_bounded_coupling_are_uniform(truth):
     """At the bound joint best fits above it make p a little larger than it should be, well within the errors."""
-    random, number, found = np.random.default_rng(7), 250, []
+    random, number, found = np.random.default_rng(7), 150, []
     for i in range(number):
         found.append(agreement(counted(random.poisson(BACKGROUNDS + SIGNALS * truth**2).astype(float), EVEN), seed=i))
     p = np.array([1.0 if f.p_value is None else f.p_value for f in found])
@@ -92,7 +92,7 @@ def test_p_values_of_a_bounded_coupling_are_uniform(truth):
 
 @pytest.mark.slow
 def test_p_values_of_an_unbounded_coupling_are_uniform():
-    random, number, found = np.random.default_rng(8), 400, []
+    random, number, found = np.random.default_rng(8), 300, []
     for _ in range(number):
         found.append(agreement(counted(random.poisson(BACKGROUNDS + 0.5 * SIGNALS).astype(float), SIGNED)))
     assert {f.method for f in found} == {"chi2"}
