@@ -251,10 +251,14 @@ def test_a_free_parameter_in_powers_is_kept_in_first_order():
 
 
 def test_dresden_keeps_its_lines_in_first_order():
-    """Frozen lines would exclude 0 at 90 %, which the full likelihood does not."""
-    folder = models_folder().parent / "workspaces"
-    export = embedded(Workspace.read(folder / "dresden2.json"), CHARGE)
-    ((low, high),), ((kept_low, kept_high),) = export.full.intervals, export.kept.intervals
+    """With the iron-filter quenching frozen lines would exclude 0 at 90 %, which the full likelihood does not."""
+    made = compile_model(load_model("dresden2:fef"))
+    export = embedded(made, CHARGE)
+    # What moves the shape of the signal has no place in the embedded form: held in both, to compare the lines.
+    derived = {p.name: tuple(p.terms) for p in made.parameters if p.kind == "derived"}
+    shapes = [name for moved in shapes_of_signals(made) for name in derived.get(moved, (moved,))]
+    held = {p.name: p.centre for p in made.parameters if p.kind == "constrained" and p.name in shapes}
+    ((low, high),), ((kept_low, kept_high),) = limit(made, CHARGE, fixed=held).intervals, export.kept.intervals
     assert abs(kept_low - low) < 0.05 * (high - low)
     assert abs(kept_high - high) < 0.05 * (high - low)
     assert any("dresden2__l_position__shift" in name for name in json.dumps(export.document).split('"'))
@@ -398,9 +402,16 @@ def test_these_are_the_shipped_models_with_norms_only_on_their_signals():
 @pytest.mark.parametrize("coupling", [CHARGE, RADIUS, MOMENT])
 @pytest.mark.parametrize("name", NORM_ONLY)
 def test_shipped_models_through_stock_pyhf_are_ours(name, coupling, minuit):
-    """Best fit and all ends of the 90 % set within 1 % of their interval; nothing floats beside the coupling. With
-    more than strategy 0 minuit asks for an error estimate that there is not where the best fit is at a bound."""
-    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(strategy=0, tolerance=1e-3))
+    """Best fit and all ends of the 90 % set within 1 % of their interval; nothing floats beside the coupling.
+
+    The moment's best fit is at its bound, where the fit starts too: there minuit has no error estimate, and whether it
+    calls that a failure hangs on the last digits. pyhf's own default, scipy, needs none.
+    """
+    at_bound = coupling == MOMENT
+    optimiser = (
+        pyhf.optimize.scipy_optimizer() if at_bound else pyhf.optimize.minuit_optimizer(strategy=0, tolerance=1e-3)
+    )
+    pyhf.set_backend("numpy", optimiser)
     made = shipped(name)
     export = embedded(made, coupling)
     stock, data = opened(export.document)

@@ -29,14 +29,19 @@ def shipped(name: str) -> tuple[Workspace, Likelihood, PyhfExport, Any, list[flo
 
 
 def many_anchors(workspace: Workspace) -> set[str]:
-    """Nuisances whose interpolation is not pyhf's own: exact there at 0 and at +-1 of one at a time."""
+    """Nuisances whose interpolation is not pyhf's own: exact there at 0 and at +-1 of one at a time.
+
+    Of a sum of two, a shared and a local one, both.
+    """
+    derived = {p.name: tuple(p.terms) for p in workspace.parameters if p.kind == "derived"}
     return {
-        modifier.parameter
+        name
         for channel in workspace.channels
         for sample in channel.samples
         for modifier in sample.modifiers
         if modifier.type == "shape"
         and (modifier.interpolation == "multiplicative" or [a.alpha for a in modifier.anchors] != [-1.0, 1.0])
+        for name in derived.get(modifier.parameter, (modifier.parameter,))
     }
 
 
