@@ -1,6 +1,5 @@
 """A nuisance moves everything that depends on what it stands for, or says why not."""
 
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,26 +16,10 @@ from nuemstat.model.expansion import Version
 from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.model.templates import Bench
 from nuemstat.polynomial import FloatArray
-from nuemstat.resources import models_folder
 from nuemstat.workspace.document import Workspace
 
 Edit = Callable[..., Path]
 EDGE = "varies: responses.electronic.efficiency.shift,"
-
-
-@pytest.fixture
-def edited(tmp_path: Path) -> Edit:
-    def edit(model: str, *pairs: tuple[str, str]) -> Path:
-        folder = tmp_path / model
-        shutil.copytree(models_folder() / model, folder)
-        text = (folder / "model.yaml").read_text()
-        for old, new in pairs:
-            assert old in text
-            text = text.replace(old, new, 1)
-        (folder / "model.yaml").write_text(text)
-        return folder / "model.yaml"
-
-    return edit
 
 
 @cache

@@ -1,6 +1,5 @@
 """Reactor models: closed forms, exact fits, shared names, and what their vocabulary refuses."""
 
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -42,23 +41,6 @@ def expected(workspace: Workspace, **couplings: float) -> FloatArray:
         factor = np.prod([values.get(name, 0.0) ** power for name, power in sample.monomial.items()])
         total += factor * np.array(sample.contents)
     return total
-
-
-@pytest.fixture
-def edited(tmp_path: Path) -> Callable[..., Path]:
-    """A copy of a shipped model with pieces of its text replaced."""
-
-    def edit(model: str, *pairs: tuple[str, str]) -> Path:
-        folder = tmp_path / model
-        shutil.copytree(models_folder() / model, folder)
-        text = (folder / "model.yaml").read_text()
-        for old, new in pairs:
-            assert old in text
-            text = text.replace(old, new, 1)
-        (folder / "model.yaml").write_text(text)
-        return folder / "model.yaml"
-
-    return edit
 
 
 # The chi-square of the sensitivity study is a profile likelihood.
