@@ -99,7 +99,10 @@ class _Compilation:
         self.progress(f"{self.model.name}: accuracy of the morphs")
         warnings = tuple(f"{WARNING}{text}" for text in (*self.model.warnings, *self.bench.warnings.values()))
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
-        notes = (*document.notes, *warnings, *deviations)
+        idle = [
+            f"nuisance {n}: moves nothing with these options" for n in document.nuisances if n not in self.nuisances
+        ]
+        notes = (*document.notes, *warnings, *idle, *deviations)
         return workspace.model_copy(update={"provenance": (self._provenance(notes, spectrum),)})
 
     # What is computed.

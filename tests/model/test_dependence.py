@@ -200,3 +200,4 @@ def test_a_row_that_a_variant_leaves_nothing_to_falls_away() -> None:
     assert "reactor_low_energy" in compiled("conus_plus").model_dump_json()
     alone = compile_model(load_model("conus_plus:cevns_only"))
     assert "reactor_low_energy" not in {p.name for p in alone.parameters}
+    assert "nuisance reactor_low_energy: moves nothing with these options" in alone.provenance[0].notes
