@@ -1,10 +1,13 @@
 """Two toy experiments for the tests of the upper floors: small, quick, and with every kind of coupling."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nuemstat.polynomial import monomial, monomial_name
+from nuemstat.resources import models_folder
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import (
     Axis,
@@ -81,3 +84,20 @@ def toys(tmp_path: Path) -> tuple[str, str]:
     toy_workspace("alpha", "e").write(paths[0])
     toy_workspace("beta", "mu", excess=1.0).write(paths[1])
     return str(paths[0]), str(paths[1])
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a shipped model with pieces of its text replaced."""
+
+    def edit(model: str, *pairs: tuple[str, str]) -> Path:
+        folder = tmp_path / model
+        shutil.copytree(models_folder() / model, folder)
+        text = (folder / "model.yaml").read_text()
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (folder / "model.yaml").write_text(text)
+        return folder / "model.yaml"
+
+    return edit
