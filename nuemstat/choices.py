@@ -120,12 +120,12 @@ def _alternatives(members: Sequence[Workspace], versions: Versions) -> Iterator[
         for value in dict.fromkeys([*makers.values(), *(v for c, v, _ in versions if c == choice)]):
             held = [m if makers.get(m.name, value) == value else versions.get((choice, value, m.name)) for m in members]
             if None not in held:
-                together = combine([m for m in held if m is not None], mixed=mixed)
+                together = combine([m for m in held if m is not None], mixed=mixed, overlap=True)
                 yield _Alternative(choice, value, together, taken=set(makers.values()) == {value})
         for left_out in dict.fromkeys([*((name,) for name in makers), tuple(makers)]):
             rest = [member for member in members if member.name not in left_out]
             if rest:
-                together = combine(rest, mixed=[c for c in mixed if any(c in m.choices for m in rest)])
+                together = combine(rest, mixed=[c for c in mixed if any(c in m.choices for m in rest)], overlap=True)
                 value = ", ".join(taken(together.choices).get(choice, ("none",)))
                 yield _Alternative(choice, value, together, left_out)
 

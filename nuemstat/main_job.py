@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.folder import whole_folder
-from nuemstat.membership import listed
+from nuemstat.model.world import listed
 from nuemstat.study import resolve, sensitive_couplings
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.combine import combine
@@ -76,6 +76,7 @@ def run(
     level: float = 0.90,
     apart: bool = True,
     mixed: Sequence[str] = (),
+    overlap: bool = False,
     choices: bool = False,
     expected: bool | None = None,
     toys: int | None = None,
@@ -90,8 +91,9 @@ def run(
     output : folder for limits.json, joint.json, the workspaces and one profile picture per coupling; written whole
         or not at all.
     apart : with shares of the experiments, their agreement, and the joint limits without each in turn.
-    mixed : choices in which the experiments may differ; choices : with the joint limits for every value of a choice, on
-        `couplings` or, without these, on those of `nuemstat.choices.COUPLINGS`.
+    mixed, overlap : choices in which the experiments may differ, and whether they may share events;
+    choices : with the joint limits for every value of a choice, on `couplings` or, without these, on those of
+        `nuemstat.choices.COUPLINGS`.
     expected, toys, seed : what data without new physics would give, as `limit` takes them: by formulas, by toys if
         True, not at all if False.
     executor : where the work is done; here, one step after the other, when None. The numbers are the same.
@@ -104,7 +106,7 @@ def run(
         steps = _Steps(progress, executor)
         specs = list(models or world_models())
         members = steps.through(resolve, specs, [f"compiled {spec}" for spec in specs], more=1)
-        workspaces = members if len(members) == 1 else [*members, _combined(members, mixed)]
+        workspaces = members if len(members) == 1 else [*members, _combined(members, mixed, overlap)]
         asked = _couplings(workspaces, couplings)
         together = tuple(m.name for m in members)
         tasks = [
@@ -123,9 +125,7 @@ def run(
         result = MainResult(tuple(found), tuple(joint), compared)
         if folder is not None:
             _write_documents(folder, members, workspaces, result)
-            held = {member.name: tuple(member.couplings) for member in members}
-            pictures = [_Picture(folder, tuple(f for f in found if f.coupling == name), held) for name in asked]
-            steps.through(_draw, pictures, [f"drew {name}" for name in asked])
+            _draw_profiles(folder, members, found, asked, steps)
     return result
 
 
@@ -138,14 +138,14 @@ def _compared(
     return limits_of_choices(specs, members, couplings or FEW, level=level, through=steps.through)
 
 
-def _combined(members: Sequence[Workspace], mixed: Sequence[str]) -> Workspace:
+def _combined(members: Sequence[Workspace], mixed: Sequence[str], overlap: bool) -> Workspace:
     names = [member.name for member in members]
     for name in names:
         if name == JOINT or names.count(name) > 1:
             raise WorkspaceError(
                 f"found {', '.join(names)}; models of different names, none of them {JOINT!r}, are allowed"
             )
-    return combine(members, name=JOINT, mixed=mixed)
+    return combine(members, name=JOINT, mixed=mixed, overlap=overlap)
 
 
 def _take_apart(joint: "tuple[tuple[Workspace, ...], Limit]") -> "JointLimit":
@@ -204,6 +204,15 @@ def _write_documents(
     if found.choices:
         content["choices"] = [item.to_dict() for item in found.choices]
     write_whole(folder / "joint.json", json.dumps(content, indent=1) + "\n")
+
+
+def _draw_profiles(
+    folder: Path, members: Sequence[Workspace], found: "Sequence[Limit]", asked: Sequence[str], steps: _Steps
+) -> None:
+    """One picture for each coupling asked for."""
+    held = {member.name: tuple(member.couplings) for member in members}
+    pictures = [_Picture(folder, tuple(f for f in found if f.coupling == name), held) for name in asked]
+    steps.through(_draw, pictures, [f"drew {name}" for name in asked])
 
 
 @dataclass(frozen=True, slots=True)

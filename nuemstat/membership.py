@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from nuemstat.errors import ModelError, suggestion
-from nuemstat.strict import Name, Strict, one_line
+from nuemstat.model.world import Membership, listed
 
 if TYPE_CHECKING:
     from nuemstat.model.loader import Model
@@ -26,19 +24,6 @@ SMALLEST_P = 0.01
 """Of the goodness of fit with all couplings at the Standard Model."""
 LARGEST_PULL = 2.5
 """Of an efficiency or a quenching, in standard deviations."""
-
-
-class Membership(Strict):
-    """Whether a data model is in the default world fit, and why."""
-
-    default: bool
-    reason: str
-
-
-class World(Strict):
-    """The content of models/world.yaml."""
-
-    models: dict[Name, Membership]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +60,6 @@ class Assessment:
     def stays(self) -> bool:
         """The outcome of the rule."""
         return not self.failures
-
-
-def listed() -> dict[str, Membership]:
-    """Every shipped data model with its place in the world fit, as models/world.yaml has them.
-
-    Raises
-    ------
-    ModelError : the file is not of that form.
-    """
-    from nuemstat import resources
-    from nuemstat.model.loader import read_yaml
-
-    path = resources.models_folder() / "world.yaml"
-    content, _ = read_yaml(path)
-    try:
-        found = World.model_validate(content).models
-    except ValidationError as error:
-        raise ModelError(f"{path}: {one_line(error)}") from None
-    if not any(member.default for member in found.values()):
-        raise ModelError(f"{path}: models: found none with default: true; one or more are needed")
-    return found
 
 
 def assess(name: str, engine: "Engine | None" = None) -> Assessment:

@@ -44,10 +44,12 @@ def resolve(
     return compile_model(load_model(spec), couplings=couplings, progress=progress)
 
 
-def joined(specs: Sequence[str], mixed: Sequence[str] = ()) -> tuple[Workspace, list[Workspace]]:
-    """The workspace of all `specs` together, and its members one by one; mixed : choices in which they may differ."""
+def joined(
+    specs: Sequence[str], mixed: Sequence[str] = (), *, overlap: bool = False
+) -> tuple[Workspace, list[Workspace]]:
+    """The workspace of all `specs` together, and its members one by one; mixed, overlap : as `combine` takes them."""
     members = [resolve(spec) for spec in specs]
-    return combine(members, mixed=mixed), members
+    return combine(members, mixed=mixed, overlap=overlap), members
 
 
 def sensitive_couplings(workspace: Workspace) -> tuple[str, ...]:

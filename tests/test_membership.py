@@ -1,6 +1,7 @@
 """Membership of the world fit: the list, and the rule that it follows."""
 
 import json
+from itertools import permutations
 from math import sqrt
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from nuemstat import main_job, membership
 from nuemstat.cli import main
 from nuemstat.errors import ModelError
-from nuemstat.membership import Assessment, Membership, Standing
+from nuemstat.membership import Assessment, Standing
+from nuemstat.model import world
 from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.sidebyside import StandardFit
 
@@ -18,11 +20,26 @@ def fitted(p: float | None, **pulls: float) -> Assessment:
 
 
 def test_every_data_model_is_listed_once_and_no_other():
-    assert set(membership.listed()) == {name for name in shipped_models() if load_model(name).kind == "data"}
+    assert set(world.listed()) == {name for name in shipped_models() if load_model(name).kind != "sensitivity"}
 
 
 def test_the_main_job_fits_the_default_members():
-    assert main_job.world_models() == tuple(n for n, member in membership.listed().items() if member.default)
+    assert main_job.world_models() == tuple(n for n, member in world.listed().items() if member.default)
+
+
+def test_no_two_default_members_share_data_or_may_share_events():
+    members = [load_model(name).document for name in main_job.world_models()]
+    for one, other in permutations(members, 2):
+        shared = {*one.datasets, *(entry.dataset for entry in one.may_overlap)} & set(other.datasets)
+        assert not shared, (one.name, other.name)
+
+
+def test_what_may_overlap_is_a_data_set_of_another_shipped_model():
+    models = [load_model(name).document for name in shipped_models()]
+    owners = {dataset: model.name for model in models for dataset in model.datasets}
+    for model in models:
+        for entry in model.may_overlap:
+            assert owners[entry.dataset] != model.name
 
 
 @pytest.mark.parametrize(
@@ -42,7 +59,7 @@ def test_a_damaged_list_is_one_clear_line(text, words, tmp_path, monkeypatch):
     (tmp_path / "world.yaml").write_text(text)
     monkeypatch.setattr("nuemstat.resources.models_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match=rf"world.yaml: {words}") as caught:
-        membership.listed()
+        world.listed()
     assert "\n" not in str(caught.value)
 
 
@@ -71,7 +88,7 @@ def test_what_fails_is_named():
 
 def test_the_list_contradicts_the_rule_only_where_a_failing_model_is_in_the_fit():
     good, bad = fitted(0.5), fitted(0.001)
-    inside, outside = Membership(default=True, reason="a"), Membership(default=False, reason="b")
+    inside, outside = world.Membership(default=True, reason="a"), world.Membership(default=False, reason="b")
     assert [Standing(a, m).agrees for a in (good, bad) for m in (inside, outside)] == [True, True, False, True]
 
 

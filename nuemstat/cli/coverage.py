@@ -31,6 +31,7 @@ def coverage_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
@@ -40,7 +41,7 @@ def coverage_command(
     --toys: of each experiment, at most (199 at 90 % without it; 0 leaves Feldman-Cousins out).
     """
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     from nuemstat.stats.coverage import coverage
     from nuemstat.stats.execution import Plan
 

@@ -26,6 +26,7 @@ _LINES = 8
     "--dialect", default="implicit", show_default=True, metavar="DIALECT", help="Of HS3: implicit, named or 2026-07."
 )
 @options.mixed
+@options.overlap
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 def export_command(
     workspaces: tuple[str, ...],
@@ -34,18 +35,19 @@ def export_command(
     couplings: tuple[str, ...],
     dialect: str,
     mixed: tuple[str, ...],
+    overlap: bool,
     force: bool,
 ) -> None:
     """Write one workspace, or the joint one of several, for another program."""
     from nuemstat.study import check_format, export
-    from nuemstat.workspace.combine import mixture
+    from nuemstat.workspace.combine import mixture, overlaps
 
     check_format(kind)
     before = _notes(output)
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     export(workspace, kind, output, couplings=couplings, dialect=dialect, force=force)
     note(f"wrote {output}")
-    for text in mixture(workspace):
+    for text in (*mixture(workspace), *overlaps(workspace)):
         note(f"warning: {text}")
     for path, when in _notes(output).items():
         if before.get(path) != when:

@@ -27,13 +27,14 @@ def fit_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Best fit with pulls, yields and goodness of fit; joint when several W are given. --plot draws the pulls."""
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     from nuemstat.stats.minimise import fit
 
     found = fit(workspace, free=free, fixed=held, data=data, information=information)

@@ -31,6 +31,7 @@ def impacts_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
@@ -41,7 +42,7 @@ def impacts_command(
     held, and of the place at which the share of each experiment is told. --plot draws pulls and impacts.
     """
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     from nuemstat.stats.impacts import impacts
 
     found = impacts(workspace, coupling, cl=cl, data=data, free=free, fixed=held, information=information)

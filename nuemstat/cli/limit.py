@@ -46,6 +46,7 @@ def limit_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
@@ -59,7 +60,7 @@ def limit_command(
     toys_for_expected(toys, expected or method != "profile")
     span = options.range_table(ranges, [coupling]).get(coupling)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     from nuemstat.stats.intervals import limit
 
     question = {

@@ -14,6 +14,7 @@ from nuemstat.cli.options import as_json as json_option
 from nuemstat.cli.options import expected as expected_option
 from nuemstat.cli.options import level
 from nuemstat.cli.options import mixed as mixed_option
+from nuemstat.cli.options import overlap as overlap_option
 from nuemstat.cli.output import note, print_table, progress
 from nuemstat.cli.toys import toys_for_expected
 
@@ -42,6 +43,7 @@ WIDTH = 110
 @click.option("--no-shares", is_flag=True, help="Leave out shares, agreement, and the joint limits without each.")
 @click.option("--choices", is_flag=True, help="Compare joint limits for every choice, such as ge_quenching; a minute.")
 @mixed_option
+@overlap_option
 @expected_option
 @click.option("--toys", type=click.IntRange(min=20), metavar="N", help="Toys behind --expected, 200 without it.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of these toys.")
@@ -55,6 +57,7 @@ def limits_command(
     no_shares: bool,
     choices: bool,
     mixed: tuple[str, ...],
+    overlap: bool,
     expected: bool | None,
     toys: int | None,
     seed: int,
@@ -80,8 +83,8 @@ def limits_command(
         progress("compiling") as step,
     ):
         found = run(
-            models or None, couplings or None, output, level=cl, apart=not no_shares, mixed=mixed, choices=choices,
-            expected=expected, toys=toys, seed=seed, progress=step, executor=executor,
+            models or None, couplings or None, output, level=cl, apart=not no_shares, mixed=mixed, overlap=overlap,
+            choices=choices, expected=expected, toys=toys, seed=seed, progress=step, executor=executor,
         )  # fmt: skip
     if as_json:
         content = {"limits": [item.to_dict() for item in found.limits], "joint": [i.to_dict() for i in found.joint]}

@@ -109,6 +109,11 @@ mixed = click.option(
     metavar="CHOICE",
     help="Members may differ in this, such as ge_quenching.",
 )
+overlap = click.option(
+    "--overlap",
+    is_flag=True,
+    help="Members that may share events are allowed; the result says so.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 output_file = click.option(
     "-o",
@@ -126,7 +131,7 @@ def expected(command: Command) -> Command:
 
 def inference(command: Command) -> Command:
     """The arguments and options of every question put to one or several workspaces."""
-    for option in (output_file, as_json, data, mixed, fixed, free, workspaces):
+    for option in (output_file, as_json, data, overlap, mixed, fixed, free, workspaces):
         command = option(command)
     return command
 

@@ -143,10 +143,10 @@ def share_table(opened: "Sequence[Workspace]") -> None:
         note(f"{', '.join(workspace.name for workspace in opened)} share no nuisance parameter")
 
 
-def open_together(specs: Sequence[str], mixed: Sequence[str] = ()) -> "Workspace":
+def open_together(specs: Sequence[str], mixed: Sequence[str] = (), *, overlap: bool = False) -> "Workspace":
     """The workspace of all `specs`, with progress while they compile; says who shares what when they are several.
 
-    mixed : choices in which they may differ.
+    mixed, overlap : as `combine` takes them.
     """
     from functools import partial
 
@@ -158,6 +158,6 @@ def open_together(specs: Sequence[str], mixed: Sequence[str] = ()) -> "Workspace
         for done, spec in enumerate(specs):
             step(done, len(specs), f"opening {spec}")
             members.append(resolve(spec, progress=partial(step, done, len(specs))))
-    together = members[0] if len(members) == 1 and not mixed else combine(members, mixed=mixed)
+    together = members[0] if len(members) == 1 and not mixed else combine(members, mixed=mixed, overlap=overlap)
     share_table(members)
     return together

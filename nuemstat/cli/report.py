@@ -9,6 +9,7 @@ import click
 
 from nuemstat.cli.options import level
 from nuemstat.cli.options import mixed as mixed_option
+from nuemstat.cli.options import overlap as overlap_option
 from nuemstat.cli.output import note, progress
 
 _ENTRIES = ("limits.json", "joint.json", "workspaces", "profiles")
@@ -35,6 +36,7 @@ _ENTRIES = ("limits.json", "joint.json", "workspaces", "profiles")
 @click.option("--shares", is_flag=True, help="Take new joint limits apart as `nuemstat limits` does; minutes.")
 @click.option("--choices", is_flag=True, help="Compare new joint limits for every choice; a minute.")
 @mixed_option
+@overlap_option
 @click.option("--no-contours", is_flag=True, help="Leave out regions of two couplings and impacts.")
 @click.option("--joint-contours", is_flag=True, help="Regions of the joint fit too; minutes with many experiments.")
 @click.option("--processes", type=click.IntRange(min=1), default=lambda: min(2, os.cpu_count() or 1),
@@ -50,6 +52,7 @@ def report_command(
     shares: bool,
     choices: bool,
     mixed: tuple[str, ...],
+    overlap: bool,
     no_contours: bool,
     joint_contours: bool,
     processes: int,
@@ -63,8 +66,8 @@ def report_command(
         raise click.UsageError("--validation and --validate: one of the two")
     if shares and results is not None:
         raise click.UsageError("--shares belongs to limits that are computed anew; --results has them or not")
-    if (choices or mixed) and results is not None:
-        name = "--choices" if choices else "--mixed"
+    if (choices or mixed or overlap) and results is not None:
+        name = "--choices" if choices else "--mixed" if mixed else "--overlap"
         raise click.UsageError(f"{name} belongs to limits that are computed anew; --results has its own")
     given = click.get_current_context().get_parameter_source("cl")
     if results is not None and given is click.core.ParameterSource.COMMANDLINE:
@@ -79,8 +82,8 @@ def report_command(
     with whole_folder(output) as folder, open_executor(kind, workers=processes) as executor:
         if results is None:
             with progress("limits") as step:
-                run(models or None, couplings or None, folder, level=cl, apart=shares, mixed=mixed, choices=choices,
-                    progress=step, executor=executor)  # fmt: skip
+                run(models or None, couplings or None, folder, level=cl, apart=shares, mixed=mixed, overlap=overlap,
+                    choices=choices, progress=step, executor=executor)  # fmt: skip
         else:
             _take_over(results, folder)
         if validate:

@@ -29,6 +29,7 @@ def scan_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
@@ -41,7 +42,7 @@ def scan_command(
         raise click.UsageError(f"--coupling: found {', '.join(couplings)}; one coupling or two different ones")
     spans = options.range_table(ranges, couplings)
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     more = {} if points is None else {"points": points}
     found = _scan(workspace, couplings, ranges=spans, data=data, free=free, fixed=held, **more)
     if picture is not None:

@@ -19,13 +19,14 @@ def significance_command(
     free: tuple[str, ...],
     fixed: tuple[tuple[str, float], ...],
     mixed: tuple[str, ...],
+    overlap: bool,
     data: str,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Significance at which the data reject one value of a coupling."""
     held = options.unique(fixed, "--fix")
-    workspace = open_together(workspaces, mixed)
+    workspace = open_together(workspaces, mixed, overlap=overlap)
     from nuemstat.stats.intervals import significance
 
     emit(significance(workspace, coupling, at, data=data, free=free, fixed=held), as_json=as_json, output=output)

@@ -19,6 +19,7 @@ from nuemstat.model.observed import channel_data
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.spectrum_ends import spectrum_ends
 from nuemstat.model.templates import Bench, Templates
+from nuemstat.model.world import why_outside
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import CouplingPolynomial, FloatArray, Monomial, monomial_name
 from nuemstat.strict import one_line
@@ -205,6 +206,7 @@ class _Compilation:
             name=name,
             experiment=self.model.experiment,
             datasets=self.model.datasets,
+            may_overlap=self.model.document.may_overlap,
             samples=tuple(samples),
             **channel_data(spec, self.model.files, partial(self._expected, name)),
         )
@@ -355,6 +357,7 @@ class _Compilation:
                 for process, reason in reaches[name].left_out.items()
             ),
             spectrum=spectrum,
+            outside=why_outside(document.name, self.model.path),
         )
 
 

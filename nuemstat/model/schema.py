@@ -18,6 +18,7 @@ from nuemstat.model.schema_source import Reactor, Source, Timing
 from nuemstat.physics.electron import EQUIVALENT_PHOTONS
 from nuemstat.polynomial import FloatArray
 from nuemstat.strict import Name, Strict
+from nuemstat.workspace.document import MayOverlap
 
 SCHEMA = "nuemstat/model/1"
 Group = Literal[
@@ -202,6 +203,7 @@ class ModelDocument(Strict):
 
     describes : which of exclusive descriptions of one thing it takes, for example ``ge_quenching: lindhard``; members
     of a joint fit may not differ in one.
+    may_overlap : data sets of other models that may hold the same events, with the reason why it is not known.
     variants : group -> option -> overlay, a merge patch of this file; the first option is the default. An overlay has
     one key that is not of the file, ``sets: {group: option}``: the options of other groups that it takes with it.
     order : keys that several groups set, by their dotted path, and the groups as their overlays are applied there.
@@ -214,6 +216,7 @@ class ModelDocument(Strict):
     kind: Literal["data", "measurement", "sensitivity"]
     year: int
     datasets: tuple[Name, ...]
+    may_overlap: tuple[MayOverlap, ...] = ()
     references: tuple[str, ...]
     conventions: Conventions = Conventions()
     describes: dict[Name, Name] = Field(default_factory=dict)

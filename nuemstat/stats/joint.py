@@ -95,6 +95,7 @@ def joint_limit(
     cl: float = 0.90,
     cut: float = CUT,
     mixed: Sequence[str] = (),
+    overlap: bool = False,
     expected: bool | None = None,
     seed: int = 0,
 ) -> JointLimit:
@@ -102,7 +103,8 @@ def joint_limit(
 
     members : two or more workspaces that `combine` takes; nuisances of one name are one nuisance;
     cut : members with a smaller share at every end of the set are not left out;
-    mixed : choices in which the members may differ, as `combine` takes them; expected : as `limit` takes it;
+    mixed, overlap : choices in which members may differ, and whether they may share events, as `combine` takes them;
+    expected : as `limit` takes it;
     seed : of the toys of agreement.
 
     Raises
@@ -110,7 +112,7 @@ def joint_limit(
     WorkspaceError : the coupling is held by none, or the workspaces cannot be combined;
     FitError : fewer than two members, or no fit that can be trusted.
     """
-    found = limit(combine(members, mixed=mixed), coupling, cl=cl, expected=expected)
+    found = limit(combine(members, mixed=mixed, overlap=overlap), coupling, cl=cl, expected=expected)
     return taken_apart(members, found, cut=cut, seed=seed)
 
 
@@ -123,7 +125,7 @@ def taken_apart(members: Sequence[Workspace], found: Limit, *, cut: float = CUT,
     """
     _check(members, found)
     mixed = [choice for member in members for choice in member.choices]  # whoever found the limit has agreed to it
-    together = combine([_named(member) for member in members], mixed=mixed)
+    together = combine([_named(member) for member in members], mixed=mixed, overlap=True)
     problem = prepare(together, couplings=(found.coupling,))
     best = global_minimum(problem.likelihood, starts(problem.likelihood, floating(problem)))
     ends, compatibility = _at_ends(problem, best, found), None

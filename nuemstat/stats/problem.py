@@ -8,7 +8,7 @@ from nuemstat.errors import FitError
 from nuemstat.stats.data import default, substituted, to_workspace
 from nuemstat.stats.likelihood import KernelName, Likelihood
 from nuemstat.workspace.bins import expanded
-from nuemstat.workspace.combine import mixture, taken
+from nuemstat.workspace.combine import mixture, overlaps, taken
 from nuemstat.workspace.document import Workspace
 
 
@@ -43,8 +43,8 @@ class Problem:
         }
 
     def warnings(self, own: Iterable[str] = ()) -> tuple[str, ...]:
-        """A result's own warnings, then those that the workspace carries, and the choices that its members mixed."""
-        return (*own, *self.workspace.warnings, *mixture(self.workspace))
+        """A result's own warnings, then those of the workspace: its members' own, what they mixed and may share."""
+        return (*own, *self.workspace.warnings, *mixture(self.workspace), *overlaps(self.workspace))
 
     def scale(self, name: str) -> tuple[float, str]:
         """Size of 1 in the workspace, and the unit, of a coupling or free parameter."""

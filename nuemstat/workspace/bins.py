@@ -249,6 +249,7 @@ def _auxiliary(channel: Channel, name: str, labels: list[str], counts: FloatArra
         name=f"{name}__constraint",
         experiment=channel.experiment,
         datasets=channel.datasets,
+        may_overlap=channel.may_overlap,
         axes=(axis,),
         observed=sample.contents,
         samples=(sample,),

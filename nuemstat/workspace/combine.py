@@ -21,19 +21,22 @@ class Shared:
     workspaces: tuple[str, ...]
 
 
-def combine(workspaces: Sequence[Workspace], *, name: str | None = None, mixed: Sequence[str] = ()) -> Workspace:
+def combine(
+    workspaces: Sequence[Workspace], *, name: str | None = None, mixed: Sequence[str] = (), overlap: bool = False
+) -> Workspace:
     """One workspace with the channels of all; equal names of parameters mean one parameter.
 
     A member may be insensitive to a coupling that another holds. `name` defaults to the members' names
     joined with ``__x__``, or to ``joint_of_15`` where that would be too long for the name of a file.
     mixed : choices, such as ``ge_quenching``, of which the members may have made different ones; the joint workspace
     then holds them all, joined with ``__x__``, and every result names them.
+    overlap : take members that may share events, which every result then says.
 
     Raises
     ------
     WorkspaceError : nothing to combine, one name with two definitions, a data set or channel used twice, or a
         coupling that one member folded and another holds or folded elsewhere; members with different choices, or
-        `mixed` with a choice that none of them made.
+        `mixed` with a choice that none of them made; members that may share events, without `overlap`.
     """
     members = list(workspaces)
     if not members:
@@ -43,6 +46,8 @@ def combine(workspaces: Sequence[Workspace], *, name: str | None = None, mixed: 
         return members[0]
     for a, b in combinations(members, 2):
         _refuse_shared_data(a, b)
+        if not overlap:
+            _refuse_overlap(a, b)
     parameters = _joined_parameters(members)
     folded = _joined_folded(members)
     return Workspace(
@@ -87,6 +92,19 @@ def mixture(workspace: Workspace) -> tuple[str, ...]:
     return tuple(f"{choice}: the members differ, {' and '.join(values)}" for choice, values in found.items())
 
 
+def overlaps(workspace: Workspace) -> tuple[str, ...]:
+    """In words, each pair of data sets in a joint workspace that may share events, and why that is not known."""
+    held = set(workspace.datasets)
+    found: dict[frozenset[str], str] = {}
+    for channel in workspace.channels:
+        for other in channel.may_overlap:
+            if other.dataset in held:
+                pair = frozenset((*channel.datasets, other.dataset))
+                text = f"{', '.join(channel.datasets)} and {other.dataset} may share events: {other.reason}"
+                found.setdefault(pair, text)
+    return tuple(found.values())
+
+
 def _choices(members: Sequence[Workspace], mixed: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     """Who made which choice: names of members by choice and value."""
     made: dict[str, dict[str, list[str]]] = {}
@@ -123,6 +141,16 @@ def _refuse_shared_data(a: Workspace, b: Workspace) -> None:
     for channel in b.channels:
         if channel.name in names:
             raise WorkspaceError(f"combine: {a.name} and {b.name} both have a channel {channel.name}; names are unique")
+
+
+def _refuse_overlap(a: Workspace, b: Workspace) -> None:
+    for one, other in ((a, b), (b, a)):
+        for entry in dict.fromkeys(entry for channel in one.channels for entry in channel.may_overlap):
+            if entry.dataset in other.datasets:
+                raise WorkspaceError(
+                    f"combine: {a.name} and {b.name} may share events ({entry.dataset}): {entry.reason}; one of them "
+                    "is allowed, or to ask for --overlap (overlap=True in Python)"
+                )
 
 
 def _joined_parameters(members: Sequence[Workspace]) -> tuple[Parameter, ...]:

@@ -44,6 +44,13 @@ class Axis(Strict):
         return edges
 
 
+class MayOverlap(Strict):
+    """Another data set of which it is not known that no event is shared, and why it is not."""
+
+    dataset: Name
+    reason: Annotated[str, Field(min_length=1)]
+
+
 class Sample(Strict):
     """Expected counts of one process for one monomial of the parameters, at their value 1 and nuisances at 0."""
 
@@ -68,12 +75,14 @@ class Channel(Strict):
 
     statistic : poisson (observed are counts), or gaussian with `errors` per bin or a `covariance`;
     errors_below : of a gaussian channel with two-sided errors, those that hold where less is expected than observed;
-    `errors` then hold where more is expected.
+    `errors` then hold where more is expected;
+    may_overlap : other data sets that may share events with these: a joint fit of both has to be asked for.
     """
 
     name: Name
     experiment: str
     datasets: tuple[Name, ...]
+    may_overlap: tuple[MayOverlap, ...] = ()
     axes: Annotated[tuple[Axis, ...], Field(min_length=1)]
     observed: Numbers
     statistic: Literal["poisson", "gaussian"] = "poisson"
@@ -228,7 +237,8 @@ WARNING = "warning: "
 class Provenance(Strict):
     """Where a workspace comes from; outside the digest.
 
-    spectrum : of sources whose spectrum is tabulated to less than its physical end, None for others.
+    spectrum : of sources whose spectrum is tabulated to less than its physical end, None for others;
+    outside : why a shipped data model is out of the default world fit, None for those in it and for all others.
     """
 
     model: str
@@ -239,9 +249,10 @@ class Provenance(Strict):
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     spectrum: tuple[SpectrumEnd, ...] | None = None
+    outside: str | None = None
 
 
-LATER = frozenset({"choices", "errors_below"})
+LATER = frozenset({"choices", "errors_below", "may_overlap"})
 """Optional keys that joined version 1 after documents were written: the digest leaves out those that say nothing, so
 that it stays that of the document before them."""
 
@@ -309,6 +320,9 @@ class Workspace(AsHtml, Strict):
     def warnings(self) -> tuple[str, ...]:
         """What every result of this workspace says beside its own warnings; in a joint fit with the model's name."""
         found = [(entry.model, note) for entry in self.provenance for note in entry.notes if note.startswith(WARNING)]
+        if len(self.provenance) > 1:
+            out = [(entry.model, entry.outside) for entry in self.provenance if entry.outside]
+            found += [(model, f"{WARNING}out of the default world fit: {reason}") for model, reason in out]
         texts = [(model, note.removeprefix(WARNING)) for model, note in found]
         if len(self.provenance) > 1:
             texts = [(model, text if text.startswith(f"{model}: ") else f"{model}: {text}") for model, text in texts]

@@ -1,6 +1,9 @@
 """Workspaces of the shipped models: samples, folding, morphs and free shapes against exact calculations."""
 
+import shutil
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +16,11 @@ from nuemstat.model.loader import Model, load_model, shipped_models
 from nuemstat.model.schema import Range
 from nuemstat.model.templates import Bench, signal_templates
 from nuemstat.model.variants import with_value
+from nuemstat.model.world import why_outside
 from nuemstat.physics.couplings import default_value, scheme
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import COUPLINGS
-from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.document import MayOverlap, Workspace
 
 WITHOUT_MORPHS = {"connie_2020", "conus_2020", "miner_2020", "red100_2020", "texono_2020", "gemma"}
 STANDARD = {name: default_value(name, scheme("set_A")) for name in COUPLINGS}
@@ -170,3 +174,19 @@ def test_equal_bins() -> None:
 )
 def test_split_quantity(text: str | float, expected: tuple[float, str]) -> None:
     assert split_quantity(text, "here") == expected
+
+
+def test_a_member_out_of_the_default_fit_carries_the_reason_and_a_copy_does_not(tmp_path: Path) -> None:
+    outside = compiled("lz_sr1").provenance[0].outside
+    assert outside is not None
+    assert outside.startswith("shares the data set lz_ws2022")
+    assert compiled("lz_er2025").provenance[0].outside is None
+    folder = shutil.copytree(load_model("lz_sr1").path.parent, tmp_path / "lz_sr1")
+    assert why_outside("lz_sr1", folder / "model.yaml") is None
+
+
+def test_what_may_overlap_goes_from_the_model_to_each_channel(edited: Callable[..., Path]) -> None:
+    entry = "may_overlap: [{dataset: elsewhere, reason: one run}]"
+    path = edited("lz_sr1", ("datasets:", f"{entry}\ndatasets:"))
+    workspace = compile_model(load_model(str(path)), ["millicharge_ee"])
+    assert [c.may_overlap for c in workspace.channels] == [(MayOverlap(dataset="elsewhere", reason="one run"),)]

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from nuemstat.errors import WorkspaceError
+from nuemstat.stats.intervals import limit
+from nuemstat.stats.joint import joint_limit
 from nuemstat.stats.likelihood import Likelihood
-from nuemstat.workspace.combine import combine, sharing
+from nuemstat.stats.minimise import fit
+from nuemstat.workspace.combine import combine, overlaps, sharing
 from nuemstat.workspace.document import (
     Axis,
     Channel,
     ConstrainedParameter,
     CouplingParameter,
     Folded,
+    MayOverlap,
     Provenance,
     Sample,
     Workspace,
@@ -145,3 +149,50 @@ def test_sharing_lists_nuisances_of_two_or_more():
     assert [(row.name, row.kind, row.quantity, row.workspaces) for row in rows] == [
         ("solar_pp", "constrained", "flux", ("lz", "xenon"))
     ]
+
+
+def selections():
+    """Two members of one detector, of which the first may hold events of the second."""
+    first, second = (member(name, [charge(), flux()]) for name in ("a", "b"))
+    entry = MayOverlap(dataset="b_2022", reason="both look at the same run")
+    channels = tuple(c.model_copy(update={"may_overlap": (entry,)}) for c in first.channels)
+    return first.model_copy(update={"channels": channels}), second
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_members_that_may_share_events_have_to_be_asked_for(turned):
+    members = selections()[::-1] if turned else selections()
+    words = r"(a and b|b and a) may share events \(b_2022\): both look at the same run; one of them .*--overlap"
+    with pytest.raises(WorkspaceError, match=words) as caught:
+        combine(members)
+    assert "\n" not in str(caught.value)
+    joint = combine(members, overlap=True)
+    assert overlaps(joint) == ("a_2022 and b_2022 may share events: both look at the same run",)
+    assert Workspace.from_json(joint.to_json().encode()) == joint
+
+
+def test_what_may_overlap_stands_in_every_result_of_the_joint_fit_and_in_none_of_one_member():
+    first, second = selections()
+    told = "a_2022 and b_2022 may share events: both look at the same run"
+    joint = combine([first, second], overlap=True)
+    assert fit(joint).warnings.count(told) == 1
+    assert limit(joint, "millicharge_ee", expected=False).warnings.count(told) == 1
+    assert joint_limit([first, second], "millicharge_ee", overlap=True, expected=False).warnings.count(told) == 1
+    assert told not in fit(first).warnings
+    with pytest.raises(WorkspaceError, match="may share events"):
+        joint_limit([first, second], "millicharge_ee")
+
+
+def test_a_document_without_overlap_keeps_its_digest():
+    first, _ = selections()
+    plain = member("a", [charge(), flux()])
+    assert "may_overlap" not in plain.to_json()
+    assert first.digest != plain.digest
+
+
+def test_a_member_out_of_the_default_fit_is_named_where_it_is_fitted_with_others():
+    first, second = (member(name, [charge(), flux()]) for name in ("a", "b"))
+    entry = first.provenance[0].model_copy(update={"outside": "assumed efficiency"})
+    first = first.model_copy(update={"provenance": (entry,)})
+    assert combine([first, second]).warnings == ("a: out of the default world fit: assumed efficiency",)
+    assert first.warnings == ()
