@@ -33,7 +33,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("workspace.datacard_basis",),
     ("workspace.combine_datacard", "workspace.from_hs3", "workspace.judges"),
     ("workspace.opening", "workspace.hepdata"),
-    ("folder", "published", "plots", "explain"),
+    ("folder", "published", "published_limits", "plots", "explain"),
     ("study",),
     ("ours",),
     ("sidebyside", "choices"),

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nuemstat.published_limits import PublishedLimit
 from nuemstat.report import html
 from nuemstat.report.content import LimitEntry, Results
-from nuemstat.report.history import Published, Theirs
+from nuemstat.report.history import Theirs
 from nuemstat.report.html import Row, cell, number
 from nuemstat.report.joint import written
 from nuemstat.stats.results import FitResult
@@ -85,8 +86,9 @@ def _band(ends: Sequence[float | None]) -> html.Cell:
     return html.Cell(f"{low} … {high}", ends[1], "number")
 
 
-def history(published: Sequence[Published]) -> str:
-    """The published limits behind the pictures by year."""
+def history(published: Sequence[PublishedLimit]) -> str:
+    """The published limits behind the pictures by year, radii in our convention."""
+    replaced = {row.key: f"{row.experiment} {row.year}" for row in published}
     rows = [
         Row(
             (
@@ -94,35 +96,39 @@ def history(published: Sequence[Published]) -> str:
                 cell(row.year, row.year),
                 cell(row.coupling),
                 cell(row.flavour),
-                cell(
-                    f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]",
-                    row.size,
-                    "set",
-                ),
+                cell(_printed(row), row.size, "set"),
                 cell(row.unit),
                 cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
-                cell(row.kind),
-                cell("memory" if row.memory else "read", style="memory" if row.memory else ""),
-                cell(row.source),
-                cell(row.note),
+                cell(row.kind.replace("_", " ")),
+                cell(row.origin),
+                cell(row.status, style="quoted" if row.status == "quoted" else ""),
+                cell(row.read_in, style="remark"),
+                cell(row.source, style="remark"),
+                cell(_about(row, replaced), style="remark"),
             )
         )
         for row in published
     ]
-    columns = (
-        "experiment",
-        "year",
-        "coupling",
-        "flavour",
-        "limit",
-        "unit",
-        "level",
-        "kind",
-        "status",
-        "source",
-        "note",
-    )
+    columns = ("experiment", "year", "coupling", "flavour", "limit", "unit", "level", "kind", "by", "status", "read in",
+               "source", "remarks")  # fmt: skip
     return html.table("Published limits by year", columns, rows, identity="history-table")
+
+
+def _printed(row: PublishedLimit) -> str:
+    """A published limit in our convention."""
+    low, high = row.ends
+    if row.value is not None and low is not None:
+        centre = row.factor * row.value
+        return f"{centre:.3g} +{high - centre:.3g} -{centre - low:.3g}"
+    about = "~ " if row.kind == "order_of_magnitude" else ""
+    return f"{about or '< '}{high:.3g}" if low is None or about else f"[{low:.3g}, {high:.3g}]"
+
+
+def _about(row: PublishedLimit, replaced: Mapping[str, str]) -> str:
+    """What has to be known of a published limit: its condition, its note, what replaces it, its convention."""
+    convention = {"half": "printed as half of this radius", "not stated": "convention of the radius not seen"}
+    later = None if row.superseded_by is None else f"superseded by {replaced[row.superseded_by]}"
+    return "; ".join(part for part in (row.condition, row.note, convention.get(row.convention), later) if part)
 
 
 def pulls(fit: FitResult, workspace: Workspace) -> str:
