@@ -4,7 +4,7 @@
 the README beside them explains. Charge radii stand as printed and are converted to our convention here, once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -140,6 +140,31 @@ class PublishedLimit(Strict):
         holds without a condition of its own."""
         return self.status != "open" and self.kind != "order_of_magnitude" and self.condition is None
 
+    @property
+    def written(self) -> str:
+        """The number in our convention, in `unit`: "< 2.9e-11", "[-4.2e-32, 6.6e-32]", "~ 1e-07", "2 +3 -1"."""
+        low, high = self.ends
+        if self.value is not None and low is not None:
+            centre = self.factor * self.value
+            return f"{centre:.3g} +{high - centre:.3g} -{centre - low:.3g}"
+        if self.kind == "order_of_magnitude":
+            return f"~ {high:.3g}"
+        return f"< {high:.3g}" if low is None else f"[{low:.3g}, {high:.3g}]"
+
+    def remarks(self, names: Mapping[str, str]) -> str:
+        """What has to be known: condition, note, convention, what supersedes it.
+
+        names : of rows, by key.
+        """
+        convention = {"half": "printed as half of this radius", "not stated": "convention of the radius not seen"}
+        later = None if self.superseded_by is None else f"superseded by {names[self.superseded_by]}"
+        return "; ".join(part for part in (self.condition, self.note, convention.get(self.convention), later) if part)
+
+
+def names(rows: Sequence[PublishedLimit]) -> dict[str, str]:
+    """Experiment and year of every row, by key."""
+    return {row.key: f"{row.experiment} {row.year}" for row in rows}
+
 
 def read(path: Path) -> tuple[PublishedLimit, ...]:
     """Read one file of published limits.
@@ -149,14 +174,16 @@ def read(path: Path) -> tuple[PublishedLimit, ...]:
     ModelError : a row does not fit, naming file, row, column, what was found and what is allowed.
     """
     table = read_table(path)
-    names = tuple(PublishedLimit.model_fields)
-    if set(table.columns) != set(names):
-        odd = sorted(set(table.columns) ^ set(names))
-        raise ModelError(f"{path}: columns {', '.join(odd)} are missing or not known; {', '.join(names)} are expected")
+    columns = tuple(PublishedLimit.model_fields)
+    if set(table.columns) != set(columns):
+        odd = sorted(set(table.columns) ^ set(columns))
+        raise ModelError(
+            f"{path}: columns {', '.join(odd)} are missing or not known; {', '.join(columns)} are expected"
+        )
     rows: list[PublishedLimit] = []
-    for number, cells in enumerate(zip(*(table.words(name) for name in names), strict=True), start=1):
+    for number, cells in enumerate(zip(*(table.words(name) for name in columns), strict=True), start=1):
         try:
-            rows.append(PublishedLimit.model_validate(dict(zip(names, cells, strict=True))))
+            rows.append(PublishedLimit.model_validate(dict(zip(columns, cells, strict=True))))
         except ValidationError as error:
             raise ModelError(f"{path}: row {number} ({cells[0]}): {_told(error)}") from None
     return tuple(rows)

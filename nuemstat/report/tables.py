@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nuemstat.published_limits import PublishedLimit
+from nuemstat.published_limits import PublishedLimit, names
 from nuemstat.report import html
 from nuemstat.report.content import LimitEntry, Results
 from nuemstat.report.history import Theirs
@@ -88,7 +88,7 @@ def _band(ends: Sequence[float | None]) -> html.Cell:
 
 def history(published: Sequence[PublishedLimit]) -> str:
     """The published limits behind the pictures by year, radii in our convention."""
-    replaced = {row.key: f"{row.experiment} {row.year}" for row in published}
+    known = names(published)
     rows = [
         Row(
             (
@@ -96,7 +96,7 @@ def history(published: Sequence[PublishedLimit]) -> str:
                 cell(row.year, row.year),
                 cell(row.coupling),
                 cell(row.flavour),
-                cell(_printed(row), row.size, "set"),
+                cell(row.written, row.size, "set"),
                 cell(row.unit),
                 cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
                 cell(row.kind.replace("_", " ")),
@@ -104,7 +104,7 @@ def history(published: Sequence[PublishedLimit]) -> str:
                 cell(row.status, style="quoted" if row.status == "quoted" else ""),
                 cell(row.read_in, style="remark"),
                 cell(row.source, style="remark"),
-                cell(_about(row, replaced), style="remark"),
+                cell(row.remarks(known), style="remark"),
             )
         )
         for row in published
@@ -112,23 +112,6 @@ def history(published: Sequence[PublishedLimit]) -> str:
     columns = ("experiment", "year", "coupling", "flavour", "limit", "unit", "level", "kind", "by", "status", "read in",
                "source", "remarks")  # fmt: skip
     return html.table("Published limits by year", columns, rows, identity="history-table")
-
-
-def _printed(row: PublishedLimit) -> str:
-    """A published limit in our convention."""
-    low, high = row.ends
-    if row.value is not None and low is not None:
-        centre = row.factor * row.value
-        return f"{centre:.3g} +{high - centre:.3g} -{centre - low:.3g}"
-    about = "~ " if row.kind == "order_of_magnitude" else ""
-    return f"{about or '< '}{high:.3g}" if low is None or about else f"[{low:.3g}, {high:.3g}]"
-
-
-def _about(row: PublishedLimit, replaced: Mapping[str, str]) -> str:
-    """What has to be known of a published limit: its condition, its note, what replaces it, its convention."""
-    convention = {"half": "printed as half of this radius", "not stated": "convention of the radius not seen"}
-    later = None if row.superseded_by is None else f"superseded by {replaced[row.superseded_by]}"
-    return "; ".join(part for part in (row.condition, row.note, convention.get(row.convention), later) if part)
 
 
 def pulls(fit: FitResult, workspace: Workspace) -> str:
