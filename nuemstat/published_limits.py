@@ -73,7 +73,7 @@ class PublishedLimit(Strict):
     value: OptionalNumber
     unit: str
     cl: str
-    experiment: Words
+    experiment: Annotated[str, Field(pattern=r"^[^,]+$")]
     year: Annotated[int, BeforeValidator(_year), Field(ge=1930, le=2100)]
     origin: Origin
     convention: Convention
