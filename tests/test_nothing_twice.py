@@ -13,7 +13,7 @@ from nuemstat.stats.shares import channel_terms
 from nuemstat.workspace.combine import combine, sharing
 from nuemstat.workspace.document import Workspace
 
-DATA = tuple(name for name in shipped_models() if load_model(name).kind == "data")
+DATA = tuple(name for name in shipped_models() if load_model(name).has_data)
 TWINS = ("lz_sr1", "lz_er2025")
 """Two analyses of WS2022: either may enter a joint fit."""
 
