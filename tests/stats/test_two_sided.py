@@ -9,6 +9,8 @@ import pytest
 from nuemstat.errors import ModelError
 from nuemstat.model.compiler import compile_model
 from nuemstat.model.loader import load_model
+from nuemstat.report import pictures
+from nuemstat.report.spectra import spectra
 from nuemstat.resources import models_folder
 from nuemstat.stats.data import Data
 from nuemstat.stats.intervals import limit
@@ -16,7 +18,7 @@ from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.toys import Thrower
 from nuemstat.stats.valley import Table
 from nuemstat.workspace.checkpoints import check_points
-from nuemstat.workspace.document import Axis, Channel, CouplingParameter, Sample, Workspace
+from nuemstat.workspace.document import LATER, Axis, Channel, CouplingParameter, Sample, Workspace
 from nuemstat.workspace.from_hs3 import read_hs3
 from nuemstat.workspace.from_root import read_root
 from nuemstat.workspace.hepdata import channel_table
@@ -142,7 +144,9 @@ def test_a_document_without_them_keeps_its_digest():
     channel = workspace().channels[0].model_copy(update={"errors_below": None})
     plain = workspace().model_copy(update={"channels": (channel,)})
     content = plain.model_dump(mode="json", by_alias=True, exclude={"provenance"})
-    del content["channels"][0]["errors_below"], content["choices"]
+    for where in (content, content["channels"][0]):
+        for later in LATER & where.keys():
+            del where[later]
     before = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     assert plain.digest == "sha256:" + hashlib.sha256(before.encode()).hexdigest()
     assert workspace().digest != plain.digest
@@ -172,3 +176,12 @@ def test_in_a_model(tmp_path, errors, words):
     with pytest.raises(ModelError, match=r"channels\.rovno\.errors") as caught:
         compile_model(load_model(str(tmp_path / "model.yaml")))
     assert words in str(caught.value)
+
+
+def test_spectra_are_drawn_with_both_sides():
+    (spectrum,) = spectra((), workspace("magnetic_moment_e"))
+    assert (spectrum.errors.tolist(), spectrum.errors_below.tolist()) == ([UP], [DOWN])
+    (picture,) = pictures.spectra([spectrum])
+    lines = [line for line in picture.csv.splitlines() if not line.startswith("#")]
+    assert lines[0].split(",")[2:5] == ["observed", "error", "error_below"]
+    assert [float(cell) for cell in lines[1].split(",")[2:5]] == pytest.approx([SEEN, UP, DOWN], rel=1e-6)
