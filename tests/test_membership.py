@@ -20,7 +20,7 @@ def fitted(p: float | None, **pulls: float) -> Assessment:
 
 
 def test_every_data_model_is_listed_once_and_no_other():
-    assert set(world.listed()) == {name for name in shipped_models() if load_model(name).kind != "sensitivity"}
+    assert set(world.listed()) == {name for name in shipped_models() if load_model(name).has_data}
 
 
 def test_the_main_job_fits_the_default_members():

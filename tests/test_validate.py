@@ -468,7 +468,7 @@ def test_shipped_published_numbers_hold():
     ] == []
     assert {item.experiment for item in (*found, *report.beside)} == set(validate.shipped())
     assert [f"{item.experiment}, {item.quantity}" for item in found if item.open == "no cause is named"] == []
-    assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).kind == "data"}
+    assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).has_data}
     for answer in report.beside:
         assert not any(isinstance(answer.ours[name], str) for name in answer.workspaces), answer
     for fitted in report.fits:

@@ -111,9 +111,9 @@ def _interpolated(channel: Channel, process: str, value: float, approximation: A
 
 
 def bin_errors(channel: Channel) -> FloatArray:
-    """Error of each bin: given, or the root of its count (at least of one)."""
+    """Error of each bin: given, of two sides the smaller one, or the root of its count (at least of one)."""
     if channel.errors is not None:
-        return np.array(channel.errors)
+        return np.minimum(channel.errors, channel.errors_below or channel.errors)
     if channel.covariance is not None:
         return np.asarray(np.sqrt(np.diag(np.array(channel.covariance))))
     return np.asarray(np.sqrt(np.maximum(channel.observed, 1.0)))

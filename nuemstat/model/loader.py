@@ -129,8 +129,13 @@ class Model(AsHtml):
 
     @property
     def kind(self) -> str:
-        """data or sensitivity."""
+        """data, measurement (one published number) or sensitivity."""
         return self.document.kind
+
+    @property
+    def has_data(self) -> bool:
+        """Whether something was observed, a spectrum or one number, and the model is of no sensitivity alone."""
+        return self.kind != "sensitivity"
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -7,18 +7,23 @@ import numpy as np
 from scipy.stats import chi2
 
 from nuemstat import units
-from nuemstat.errors import ModelError
+from nuemstat.errors import ModelError, suggestion
 from nuemstat.model.fields import Column
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema import AxisField, ChannelField
 from nuemstat.model.schema_observed import ErrorValues, PublishedLimit, SidedErrors, Values
 from nuemstat.polynomial import FloatArray
 from nuemstat.tables import Table
-from nuemstat.vocabulary import COUPLINGS
+from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.document import Axis, rounded
 
 Expected = Callable[[Mapping[str, float]], FloatArray]
 """The prediction per bin with some couplings [workspace units] moved from their defaults."""
+
+_CARRIED = {name: (name,) for name in COUPLINGS} | {
+    name: flavours for name, flavours in UNIVERSAL.items() if name != "charge_radius"
+}
+"""A coupling whose limit a channel may carry -> the flavours that have it; a common radius is a shift, not a value."""
 
 
 def channel_data(spec: ChannelField, files: ModelFiles, expected: Expected) -> dict[str, Any]:
@@ -92,9 +97,11 @@ def _listed_errors(spec: ChannelField, given: ErrorValues) -> dict[str, Any]:
 
 def _error_of_limit(given: PublishedLimit, expected: Expected) -> FloatArray:
     """Change of the prediction at the limit, over its number of standard deviations."""
-    if given.coupling not in COUPLINGS:
-        raise ModelError(f"errors.coupling: found {given.coupling!r}; allowed are {', '.join(COUPLINGS)}")
-    change = expected({given.coupling: given.limit / COUPLINGS[given.coupling].scale}) - expected({})
+    if given.coupling not in _CARRIED:
+        hint = suggestion(given.coupling, list(_CARRIED))
+        raise ModelError(f"errors.coupling: found {given.coupling!r}; allowed are {', '.join(_CARRIED)}{hint}")
+    at_limit = {name: given.limit / COUPLINGS[name].scale for name in _CARRIED[given.coupling]}
+    change = expected(at_limit) - expected({})
     if change.size != 1 or not change[0]:
         raise ModelError(f"errors: a limit on {given.coupling} is the error of one bin that it changes")
     return np.asarray(np.abs(change) / np.sqrt(chi2.ppf(given.confidence, 1)))

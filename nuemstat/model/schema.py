@@ -201,6 +201,7 @@ class ChannelField(Strict):
 class ModelDocument(Strict):
     """A model file with its variants applied.
 
+    kind : `data`, `measurement` where the result is one published number in one bin, or `sensitivity`.
     describes : which of exclusive descriptions of one thing it takes, for example ``ge_quenching: lindhard``; members
     of a joint fit may not differ in one.
     may_overlap : data sets of other models that may hold the same events, with the reason why it is not known.
@@ -258,6 +259,13 @@ class ModelDocument(Strict):
             if found not in known:
                 hint = suggestion(found, sorted(known))
                 raise ValueError(f"{where}: found {found!r}; this model has {', '.join(sorted(known))}{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_number(self) -> "ModelDocument":
+        bins = sum(int(np.prod([len(a.values) - 1 for a in c.axes])) for c in self.channels.values())
+        if self.kind == "measurement" and bins != 1:
+            raise ValueError(f"kind: found 'measurement' with {bins} bins; one bin, the published number, is allowed")
         return self
 
     @model_validator(mode="after")

@@ -56,6 +56,7 @@ class SidedErrors(Strict):
 class PublishedLimit(Strict):
     """The error of a one-bin channel that makes the limit on one coupling the published one.
 
+    coupling : of one or two flavours, or a moment or charge that all flavours have in common.
     For results whose data are not public: the channel carries the limit, and nothing but the limit. The error is
     the change of the prediction from its standard value to `limit` [units of the coupling], over the standard
     deviations that `confidence` is worth.

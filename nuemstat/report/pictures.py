@@ -223,7 +223,10 @@ def spectra(found: Sequence[Spectrum]) -> list[Picture]:
     """Data, best fit and processes of every channel, and the best fits with couplings at their limits."""
     pictures = []
     for spectrum in found:
-        columns = {"observed": spectrum.observed, "error": spectrum.errors, "best_fit": spectrum.total}
+        columns = {"observed": spectrum.observed, "error": spectrum.errors}
+        if (spectrum.errors_below != spectrum.errors).any():
+            columns["error_below"] = spectrum.errors_below
+        columns["best_fit"] = spectrum.total
         columns |= dict(spectrum.processes) | {f"{name}_at_limit": v for name, v in spectrum.at_limit.items()}
         table = np.column_stack([spectrum.edges[:-1], spectrum.edges[1:], *columns.values()])
         unit = spectrum.unit
@@ -262,7 +265,8 @@ def _draw_spectrum(spectrum: Spectrum, figure: "Figure") -> None:
         colour, dashes = plots.COLOURS[i].lower(), DASHES[i + 1]
         axes.stairs(counts, edges, color=colour, linestyle=dashes, linewidth=1.5, label=f"{name} at limit", zorder=3)
     many = spectrum.observed.size > 60
-    axes.errorbar(middle, spectrum.observed, spectrum.errors, fmt=".", color=plots.JOINT_COLOUR,
+    bars = np.array([spectrum.errors_below, spectrum.errors])
+    axes.errorbar(middle, spectrum.observed, bars, fmt=".", color=plots.JOINT_COLOUR,
                   markersize=2 if many else 4, elinewidth=0.6 if many else 0.9, label="data", zorder=5)  # fmt: skip
     if edges[0] > 0 and edges[-1] / edges[0] > 100:
         axes.set_xscale("log")
@@ -281,7 +285,7 @@ def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
         axes.set_yscale("log")
         axes.set_ylim(0.5 * float(positive.min()), 2 * max(top, float(spectrum.total.max())))
     else:
-        low = min(0.0, float((spectrum.observed - spectrum.errors).min()))
+        low = min(0.0, float((spectrum.observed - spectrum.errors_below).min()))
         axes.set_ylim(1.05 * low, 1.15 * max(top, float(spectrum.total.max())))
 
 

@@ -22,7 +22,8 @@ from nuemstat.workspace.document import Channel, Workspace
 class Spectrum:
     """One channel along one of its axes, summed over the others.
 
-    edges : in `unit`, shape (n + 1,); observed, errors, total : shape (n,); processes, at_limit : name -> shape (n,);
+    edges : in `unit`, shape (n + 1,); observed, errors (above and below), total : shape (n,);
+    processes, at_limit : name -> shape (n,);
     at_limit : best fits with that coupling held at its limit.
     """
 
@@ -33,6 +34,7 @@ class Spectrum:
     edges: FloatArray
     observed: FloatArray
     errors: FloatArray
+    errors_below: FloatArray
     total: FloatArray
     processes: Mapping[str, FloatArray]
     at_limit: Mapping[str, FloatArray]
@@ -123,16 +125,17 @@ def _along(
         unit=axis.unit,
         edges=np.array(axis.edges),
         observed=projected(np.array(channel.observed)),
-        errors=np.sqrt(projected(_variances(channel))),
+        errors=np.sqrt(projected(_variances(channel, channel.errors))),
+        errors_below=np.sqrt(projected(_variances(channel, channel.errors_below or channel.errors))),
         total=projected(total),
         processes={name: projected(counts) for name, counts in values.items()},
         at_limit={name: projected(counts) for name, counts in limits.items()},
     )
 
 
-def _variances(channel: Channel) -> FloatArray:
-    if channel.errors is not None:
-        return np.array(channel.errors) ** 2
+def _variances(channel: Channel, errors: tuple[float, ...] | None) -> FloatArray:
+    if errors is not None:
+        return np.array(errors) ** 2
     if channel.covariance is not None:
         return np.array(channel.covariance).diagonal()
     return np.array(channel.observed)

@@ -22,7 +22,7 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import MayOverlap, Workspace
 
-WITHOUT_MORPHS = {"connie_2020", "conus_2020", "miner_2020", "red100_2020", "texono_2020", "gemma"}
+WITHOUT_MORPHS = {"connie_2020", "conus_2020", "miner_2020", "red100_2020", "texono_2020", "gemma", "borexino_moment"}
 STANDARD = {name: default_value(name, scheme("set_A")) for name in COUPLINGS}
 
 
