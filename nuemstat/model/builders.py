@@ -28,6 +28,7 @@ def build_source(spec: Solar | Reactor | PionDecay) -> SolarSource | ReactorSour
         return SolarSource(
             standard_solar_model=spec.standard_solar_model,
             oscillation=spec.oscillation,
+            flux=spec.flux.given,
             scale=spec.scale.model_dump(),
             **mixing,
         )

@@ -137,6 +137,7 @@ class SolarSource:
     oscillation: str = "pdg2020"
     s23_sq: float = 0.545
     oscillation_shift: Mapping[str, float] = field(default_factory=dict)
+    flux: Mapping[str, float] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     b8_spectrum: str = "winter"
     branches: tuple[str, ...] = BRANCHES
@@ -144,6 +145,7 @@ class SolarSource:
     def __post_init__(self) -> None:
         _check_model(self.standard_solar_model)
         oscillation_parameters(self.oscillation)
+        check_names("solar flux", self.flux, BRANCHES)
         check_names("solar scale", self.scale, BRANCHES)
         check_names("solar branches", dict.fromkeys(self.branches, 1.0), BRANCHES)
         check_names("solar oscillation_shift", self.oscillation_shift, OSCILLATION_SHIFTS)
@@ -168,7 +170,8 @@ class SolarSource:
         return tuple(component for branch in self.branches for component in self._branch(branch))
 
     def _branch(self, branch: str) -> tuple[FluxComponent, ...]:
-        total = total_fluxes(self.standard_solar_model)[branch] * self.scale.get(branch, 1.0)
+        modelled = total_fluxes(self.standard_solar_model)[branch]
+        total = self.flux.get(branch, modelled) * self.scale.get(branch, 1.0)
         born = unit_spectrum(branch, b8_spectrum=self.b8_spectrum).scaled(total)
         nodes = flavour_shares(self.survival(branch, born.energies), self.parameters())
         line_energies = np.array([energy for energy, _ in born.lines])
