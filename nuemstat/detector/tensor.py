@@ -106,10 +106,9 @@ class Tensor:
                 f"{self.where}: the anchors of {name!r} ({found}) do not bracket a pull of {pull:+g}; allowed: "
                 f"{allowed}, or further anchors (totals at them will do)"
             )
-        nominal = _fractions(self.nominal)
         if self.rule == "linear":  # of the templates themselves, which has no use for totals
-            changes = {alpha: values - self.nominal for alpha, values in known.items()}
-            return _divided(self.nominal + _straight(changes, pull), self.nominal)
+            return _divided(_straight({0.0: self.nominal, **known}, pull), self.nominal)
+        nominal = _fractions(self.nominal)
         changes = {alpha: _fractions(values) - nominal for alpha, values in known.items()}
         shape = _fractions(np.maximum(nominal + _interpolated(changes, pull), 0.0))
         totals = self.totals.get(name) or {
@@ -177,9 +176,9 @@ def _interpolated(known: Mapping[float, FloatArray], pull: float) -> FloatArray:
 
 
 def _straight(known: Mapping[float, FloatArray], pull: float) -> FloatArray:
-    """Straight lines from anchor to anchor, zero among them."""
-    nodes = np.array(sorted({0.0, *known}))
+    """Straight lines from anchor to anchor."""
+    nodes = sorted(known)
     place = int(np.clip(np.searchsorted(nodes, pull) - 1, 0, len(nodes) - 2))
-    low, high = (known.get(float(node), np.zeros(())) for node in nodes[place : place + 2])
-    weight = (pull - nodes[place]) / (nodes[place + 1] - nodes[place])
-    return np.asarray(low * (1 - weight) + high * weight, dtype=float)
+    low, high = nodes[place : place + 2]
+    weight = (pull - low) / (high - low)
+    return known[low] * (1 - weight) + known[high] * weight

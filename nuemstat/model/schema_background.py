@@ -38,7 +38,7 @@ class AnchoredShape(Strict):
         known = sorted(self.columns.values())
         if len(set(known)) < len(known) or not known[0] <= self.pull <= known[-1]:
             found = ", ".join(f"{pull:+g}" for pull in known)
-            raise ValueError(f"found columns at {found} and a pull of {self.pull:+g}; different ones around it are allowed")
+            raise ValueError(f"found columns at {found}, pull {self.pull:+g}; different ones around it are allowed")
         return self
 
 
