@@ -14,8 +14,8 @@ from nuemstat.physics.nucleus import Nucleus, isotopes, molar_mass
 from nuemstat.sources.solar import SolarSource, unit_spectrum
 from nuemstat.vocabulary import COUPLINGS
 
-# arXiv:2409.17868, data release (doi 10.5281/zenodo.14522706): recoils above an energy [keV] per t yr, from its total and
-# its inverse cumulative distribution.
+# arXiv:2409.17868, data release (doi 10.5281/zenodo.14522706): recoils above an energy [keV] per t yr, from its total
+# and its inverse cumulative distribution.
 OFFICIAL = {0.45: 335.60, 1.0: 91.62, 1.5: 23.62, 2.0: 4.571}
 XENON = isotopes("Xe")
 GRID = np.linspace(0.45, 4.75, 861) * units.keV
