@@ -81,7 +81,7 @@ def test_no_two_channels_hold_the_same_counts() -> None:
 
 def test_the_joint_fit_counts_shared_constraints_once() -> None:
     members = joint()
-    together = Likelihood(combine(members, overlap=True))  # samples that may share events are members here as well
+    together = Likelihood(combine(members, overlap=True))
     x, values = pulled(together, 4)
     alone = 0.0
     for member in members:
