@@ -108,12 +108,13 @@ def _counts(
 def _direct(document: ModelDocument, bench: Bench, shape: Any, channel: ChannelField) -> FloatArray:
     """The shape as measured, per bin: its integral where it has one, relative numbers otherwise."""
     if isinstance(shape, words.TableShape):
-        values = bench.files.table(shape.table).numbers(shape.column)
-        wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
-        if len(values) != wanted:
-            path = bench.files.folder / shape.table
-            raise ModelError(f"{path}: column {shape.column!r} has {len(values)} rows; the channel has {wanted} bins")
-        return values * (1 + shape.tilt * np.linspace(-1, 1, wanted)) if shape.tilt else values
+        values = _per_bin(bench, shape.table, shape.column, channel)
+        return values * (1 + shape.tilt * np.linspace(-1, 1, len(values))) if shape.tilt else values
+    if isinstance(shape, words.AnchoredShape):
+        pulls = sorted(shape.columns.items(), key=lambda row: row[1])
+        rows = np.stack([_per_bin(bench, shape.table, column, channel) for column, _ in pulls])
+        known = np.array([pull for _, pull in pulls])
+        return np.array([np.interp(shape.pull, known, row) for row in rows.T])
     if isinstance(shape, words.ProductShape):
         missing = {axis.name for axis in channel.axes} ^ set(shape.axes)
         if missing:
@@ -126,6 +127,16 @@ def _direct(document: ModelDocument, bench: Bench, shape: Any, channel: ChannelF
     if len(channel.axes) != 1:
         raise ModelError(f"{document.name}: shape {shape.type!r} is one-dimensional; use product or table here")
     return _along(document, bench, shape, channel.axes[0])
+
+
+def _per_bin(bench: Bench, table: str, column: str, channel: ChannelField) -> FloatArray:
+    """A column with one number per bin of the channel."""
+    values = bench.files.table(table).numbers(column)
+    wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
+    if len(values) != wanted:
+        path = bench.files.folder / table
+        raise ModelError(f"{path}: column {column!r} has {len(values)} rows; the channel has {wanted} bins")
+    return values
 
 
 def _along(document: ModelDocument, bench: Bench, shape: Any, axis: AxisField) -> FloatArray:

@@ -21,6 +21,27 @@ class TableShape(Strict):
     tilt: float = 0.0
 
 
+class AnchoredShape(Strict):
+    """Numbers per bin as `table`, released at several pulls of one nuisance, straight lines between them.
+
+    columns : column -> the pull it was released at [sigma]; pull : where the template is taken.
+    """
+
+    type: Literal["anchored"]
+    table: str
+    columns: Annotated[dict[str, float], Field(min_length=2)]
+    source: str
+    pull: float = 0.0
+
+    @model_validator(mode="after")
+    def _bracketed(self) -> "AnchoredShape":
+        known = sorted(self.columns.values())
+        if len(set(known)) < len(known) or not known[0] <= self.pull <= known[-1]:
+            found = ", ".join(f"{pull:+g}" for pull in known)
+            raise ValueError(f"found columns at {found}, pull {self.pull:+g}; different ones around it are allowed")
+        return self
+
+
 class HistogramShape(Strict):
     """A finer histogram along one axis (columns of bin `centre`), rebinned to the axis.
 
@@ -107,6 +128,7 @@ class ProductShape(Strict):
 
 Shape = Annotated[
     TableShape
+    | AnchoredShape
     | HistogramShape
     | FlatShape
     | ExponentialShape

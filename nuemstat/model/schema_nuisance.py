@@ -21,6 +21,16 @@ class Only(Strict):
     reason: Annotated[str, Field(min_length=1)]
 
 
+class Deviation(Strict):
+    """How far an interpolation may be from the counts computed between its anchors, where that is more than usual.
+
+    allowed : largest deviation within two sigma, in units of a bin's error; reason : why it does not matter.
+    """
+
+    allowed: Annotated[float, Field(gt=0, le=0.5)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
 class NuisanceField(Strict):
     """One row of the table of nuisances.
 
@@ -31,7 +41,8 @@ class NuisanceField(Strict):
     depends on this cause is not scaled; alternatives : templates of `processes` that were released for it (centre 0,
     sigma 1); correlation : of a global row with rows of other models, or of the same one, that name the same `shared`,
     sqrt(correlation) shared + sqrt(1 - correlation) local; shared : the parameter that correlated rows have in common,
-    where they differ in name or width; the name of the row, which is then the same everywhere, when left out.
+    where they differ in name or width; the name of the row, which is then the same everywhere, when left out;
+    deviation : more than the usual deviation between anchors, with the reason.
     """
 
     quantity: str
@@ -49,6 +60,7 @@ class NuisanceField(Strict):
     reason: Annotated[str, Field(min_length=1)] | None = None
     anchors: tuple[float, ...] = (-2.0, -1.0, 1.0, 2.0)
     interpolation: Literal["additive", "multiplicative"] = "multiplicative"
+    deviation: Deviation | None = None
     axes: tuple[Name, ...] | None = None
     correlation: Annotated[float, Field(gt=0, lt=1)] | None = None
     shared: Name | None = None

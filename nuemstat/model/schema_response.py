@@ -220,14 +220,25 @@ class SuppliedTensor(Strict):
 
     table : a column per nuisance [sigma], `energy`, and one column per bin; totals : a column per nuisance, `energy`
     and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma.
+    rule : between anchors, the polynomial through all of them or straight lines (totals are not allowed with these);
+    between : templates are linear between their energies (points), or each stands for the bin between the midpoints to
+    its neighbours (bins).
     release : instead of files beside the model, files of a release that the user has.
     """
 
     table: str
     totals: str | None = None
     pulls: Annotated[dict[Name, float], Field(min_length=1)]
+    rule: Literal["polynomial", "linear"] = "polynomial"
+    between: Literal["points", "bins"] = "points"
     release: "ReleaseFolder | None" = None
     source: str
+
+    @model_validator(mode="after")
+    def _totals_of_polynomials(self) -> "SuppliedTensor":
+        if self.totals is not None and self.rule == "linear":
+            raise ValueError(f"totals: found {self.totals!r} with rule 'linear'; they are allowed with 'polynomial'")
+        return self
 
 
 class ReleaseFolder(Strict):

@@ -52,13 +52,15 @@ class SolarFlux(Strict):
 class Solar(Strict):
     """The Sun: all branches of a standard solar model, with flavour conversion.
 
-    flux : of a branch, all flavours, instead of the standard solar model's; scale : factors on either.
+    flux : of a branch, all flavours, instead of the standard solar model's; scale : factors on either;
+    b8_spectrum : whose measurement of the neutrinos' energies from 8B.
     """
 
     type: Literal["solar"]
     standard_solar_model: Literal["b16_gs98", "b16_agss09met"]
     oscillation: str
     sin2_theta23: Number | None = None
+    b8_spectrum: Literal["winter", "ortiz", "bahcall"] = "winter"
     flux: SolarFlux = SolarFlux()
     scale: SolarScale = SolarScale()
 

@@ -22,7 +22,7 @@ from nuemstat.vocabulary import FLAVOURS
 
 BRANCHES: Final = ("pp", "pep", "be7", "b8", "hep", "n13", "o15", "f17")
 SOLAR_MODELS: Final = ("b16_gs98", "b16_agss09met")
-B8_SPECTRA: Final = ("winter", "ortiz")
+B8_SPECTRA: Final = ("winter", "ortiz", "bahcall")
 OSCILLATION_SHIFTS: Final = ("s12_sq", "s13_sq", "dm21")
 
 _FLUXES, _LINES = "solar/fluxes_b16.csv", "solar/lines.csv"
@@ -124,8 +124,9 @@ class SolarSource:
     """The Sun by day: a standard solar model with adiabatic flavour conversion.
 
     standard_solar_model : one of `SOLAR_MODELS`; oscillation : name of a parameter set; s23_sq : takes the place
-    of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at 0; scale : factor on
-    the flux of a branch, 1 where not named; b8_spectrum : ``"winter"`` or ``"ortiz"``; branches : those to keep.
+    of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at 0; flux : of a branch
+    at the Earth, all flavours [1/area/time], instead of the solar model's; scale : factor on the flux of a branch, 1
+    where not named; b8_spectrum : one of `B8_SPECTRA`; branches : those to keep.
     The regions of production and the electron density are those of B16-GS98 for both compositions.
 
     Raises

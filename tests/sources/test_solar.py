@@ -147,7 +147,7 @@ def test_components_are_deterministic() -> None:
         ({"scale": {"be8": 1.0}}, "allowed are pp, pep"),
         ({"flux": {"cno": 1.0}}, "solar flux"),
         ({"branches": ("cno",)}, "found 'cno'"),
-        ({"b8_spectrum": "bahcall"}, "winter, ortiz"),
+        ({"b8_spectrum": "kurie"}, "winter, ortiz, bahcall"),
         ({"oscillation_shift": {"s23_sq": 0.1}}, "s12_sq, s13_sq, dm21"),
     ],
 )
