@@ -95,7 +95,7 @@ def test_the_list_contradicts_the_rule_only_where_a_failing_model_is_in_the_fit(
 def test_which_pulls_the_rule_looks_at():
     assert membership.efficiency_rows(load_model("pandax4t_run0")) == ("efficiency_edge", "efficiency_plateau")
     assert membership.efficiency_rows(load_model("pandax4t_run0:statistical")) == ()
-    assert membership.efficiency_rows(load_model("xenonnt_b8")) == ("light_yield", "charge_yield")
+    assert membership.efficiency_rows(load_model("xenonnt_b8")) == ("light_yield", "charge_yield", "signal_efficiency")
     assert membership.efficiency_rows(load_model("rovno")) == ()
 
 
