@@ -148,7 +148,7 @@ def _along(document: ModelDocument, bench: Bench, shape: Any, axis: AxisField) -
 def _one_bin(document: ModelDocument, number: int, axis: AxisField) -> FloatArray:
     bins = len(axis.values) - 1
     if number > bins:
-        raise ModelError(f"{document.name}: shape 'bin' along {axis.name}: found number {number}; 1 to {bins} are allowed")
+        raise ModelError(f"{document.name}: shape 'bin' along {axis.name}: found {number}; 1 to {bins} are allowed")
     return np.asarray(np.arange(1, bins + 1) == number, dtype=float)
 
 
