@@ -145,13 +145,34 @@ def _along(document: ModelDocument, bench: Bench, shape: Any, axis: AxisField) -
         return _histogram(document, bench, shape, axis)
     if isinstance(shape, words.FlatShape):
         return np.asarray(np.diff(edges) / (edges[-1] - edges[0]))
+    if isinstance(shape, words.BinShape):
+        return _one_bin(document, shape.number, axis)
     if isinstance(shape, words.ExponentialShape):
-        return np.asarray(-np.diff(np.exp(-(edges - edges[0]) / shape.scale.number)))
+        return _exponential(document, shape, axis)
     if isinstance(shape, words.GaussianShape):
         positions, areas = _lines(shape.lines)
         z = (axis.internal[None, :] - positions[:, None]) / shape.width.number
         return areas @ np.diff(ndtr(z), axis=1)
     raise ModelError(f"{document.name}: shape {shape.type!r} is a true spectrum; name the response that folds it")
+
+
+def _one_bin(document: ModelDocument, number: int, axis: AxisField) -> FloatArray:
+    bins = len(axis.values) - 1
+    if number > bins:
+        raise ModelError(f"{document.name}: shape 'bin' along {axis.name}: found {number}; 1 to {bins} are allowed")
+    return np.asarray(np.arange(1, bins + 1) == number, dtype=float)
+
+
+def _exponential(document: ModelDocument, shape: words.ExponentialShape, axis: AxisField) -> FloatArray:
+    """Parts of an exponential of unit area from its start on."""
+    edges = axis.values
+    start = edges[0] if shape.start is None else shape.start.number
+    if start > edges[0]:
+        raise ModelError(
+            f"{document.name}: shape 'exponential' along {axis.name}: found start {start:g}; "
+            f"{edges[0]:g} {axis.unit} or less is allowed"
+        )
+    return np.asarray(-np.diff(np.exp(-(edges - start) / shape.scale.number)))
 
 
 def _histogram(document: ModelDocument, bench: Bench, shape: words.HistogramShape, axis: AxisField) -> FloatArray:

@@ -124,6 +124,9 @@ def build_resolution(spec: words.Resolution, files: ModelFiles) -> res.Resolutio
     if isinstance(spec, words.PowerResolution):
         power = res.PowerWidth(spec.width.number, spec.reference.number, spec.exponent.number)
         return res.GaussianResolution(power, scale=spec.scale)
+    if isinstance(spec, words.FullWidthResolution):
+        bend = spec.quadratic.number if spec.quadratic else 0.0
+        return res.GaussianResolution(res.FullWidth(spec.constant.number, spec.root.number, bend), scale=spec.scale)
     if isinstance(spec, words.PolynomialResolution):
         return res.GaussianResolution(
             res.PolynomialWidth(tuple(c * units.keV for c in spec.coefficients)), scale=spec.scale

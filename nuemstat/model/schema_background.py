@@ -62,11 +62,23 @@ class FlatShape(Strict):
     type: Literal["flat"]
 
 
+class BinShape(Strict):
+    """All in one bin of the axis, whatever its edges; `number` counts from 1."""
+
+    type: Literal["bin"]
+    number: Annotated[int, Field(ge=1)]
+
+
 class ExponentialShape(Strict):
-    """exp(-x/scale) along the axis; x and scale in the axis' unit."""
+    """exp(-x/scale) along the axis; x and scale in the axis' unit.
+
+    start : x where it begins, for channels that share one curve: with an `area` they hold their parts of it, which is
+    that from there on; the lower end of the axis when left out.
+    """
 
     type: Literal["exponential"]
     scale: PositiveNumber
+    start: Number | None = None
 
 
 class GaussianShape(Strict):
@@ -116,7 +128,7 @@ class DoubleBetaShape(Strict):
     q_value: PositiveEnergy
 
 
-AxisShape = Annotated[HistogramShape | FlatShape | ExponentialShape, Field(discriminator="type")]
+AxisShape = Annotated[HistogramShape | FlatShape | BinShape | ExponentialShape, Field(discriminator="type")]
 
 
 class ProductShape(Strict):
@@ -131,6 +143,7 @@ Shape = Annotated[
     | AnchoredShape
     | HistogramShape
     | FlatShape
+    | BinShape
     | ExponentialShape
     | GaussianShape
     | LinesShape

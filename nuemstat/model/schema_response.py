@@ -115,6 +115,16 @@ class PowerResolution(Strict):
     scale: float = 1.0
 
 
+class FullWidthResolution(Strict):
+    """FWHM = constant + root sqrt(E/keV (1 + quadratic E))."""
+
+    type: Literal["full_width"]
+    constant: PositiveEnergy
+    root: PositiveEnergy
+    quadratic: InverseEnergy | None = None
+    scale: float = 1.0
+
+
 class PolynomialResolution(Strict):
     """sigma/keV as a polynomial in E/keV."""
 
@@ -154,6 +164,7 @@ Resolution = Annotated[
     | NoiseFanoResolution
     | SqrtResolution
     | PowerResolution
+    | FullWidthResolution
     | PolynomialResolution
     | GammaResolution
     | CalibratedResolution,
