@@ -36,7 +36,7 @@ def modifier_settings(ledger: Ledger) -> dict[str, dict[str, str]]:
 
 
 def factor_settings(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
-    """Settings of the normfactors: couplings other than `poi`, and powers, are fixed at their default."""
+    """Settings of normfactors (couplings other than `poi`, and powers, are fixed at their default) and shape factors."""
     numbers = resolved(ledger.workspace, {})
     for label, (name, power) in ledger.ties.items():
         definition = ledger.workspace.parameter(name)
@@ -50,9 +50,10 @@ def factor_settings(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
             "bounds": [[corners[0], corners[-1]]],
             "fixed": label != poi and not (definition.kind == "free" and power == 1),
         }
+    yield from _shape_settings(ledger)
 
 
-def shape_settings(ledger: Ledger) -> Iterator[dict[str, Any]]:
+def _shape_settings(ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Settings of shape factors, one value per bin; pyhf's own bounds of 0 and 10 would be others."""
     for name, size in shape_factors(ledger.workspace).items():
         definition = ledger.workspace.parameter(name)

@@ -29,7 +29,6 @@ from nuemstat.workspace.pyhf_config import (
     modifier_settings,
     nuisance_settings,
     resolved,
-    shape_settings,
 )
 from nuemstat.workspace.pyhf_samples import Ledger, channel_document
 from nuemstat.workspace.pyhf_schema import pyhf_document
@@ -238,7 +237,7 @@ def _luminosity(workspace: Workspace) -> str | None:
 def _config(ledger: Ledger) -> dict[str, Any]:
     """The measurement: parameter of interest, starts, bounds, what is fixed."""
     poi = _interest(ledger)
-    parameters = [*factor_settings(ledger, poi), *shape_settings(ledger), *nuisance_settings(ledger)]
+    parameters = [*factor_settings(ledger, poi), *nuisance_settings(ledger)]
     return {"poi": poi, "parameters": parameters}
 
 
