@@ -36,7 +36,7 @@ def modifier_settings(ledger: Ledger) -> dict[str, dict[str, str]]:
 
 
 def factor_settings(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
-    """Settings of normfactors (couplings other than `poi`, and powers, are fixed at their default) and shape factors."""
+    """Settings of normfactors, couplings other than `poi` and powers fixed at their default, and of shape factors."""
     numbers = resolved(ledger.workspace, {})
     for label, (name, power) in ledger.ties.items():
         definition = ledger.workspace.parameter(name)

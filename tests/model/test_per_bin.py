@@ -117,7 +117,10 @@ WRONG = {
         [(FREE, '  unmodelled: {free: per_bin, area: {value: 1, source: "x"}}')],
         "backgrounds.unmodelled: free: per_bin stands alone, in all bins of all channels; found area beside it",
     ),
-    "another word": ([(FREE, "  unmodelled: {free: per_channel}")], "unmodelled.free: found 'per_channel'; .*'per_bin'"),
+    "another word": (
+        [(FREE, "  unmodelled: {free: per_channel}")],
+        "unmodelled.free: found 'per_channel'; .*'per_bin'",
+    ),
     "nothing": ([(FREE, "  unmodelled: {}")], "needs counts or area, one of the two, or free: per_bin"),
     "no channels": (
         [(FREE, '  unmodelled: {area: {value: 1, source: "x"}}')],

@@ -64,7 +64,7 @@ def test_two_responses_with_one_sum() -> None:
 
 
 def test_the_flat_background_is_the_published_rate() -> None:
-    """0.142 per t d keV through the released response gives the released counts (PRL 123 (2019) 251801, from memory)."""
+    """0.142 per t d keV (PRL 123 (2019) 251801, from memory) through the released response: the released counts."""
     table = load_model("xenon1t_s2only").files.table("electrons_whole.csv")
     energy = table.numbers("energy")
     edges = np.sqrt(energy[1:] * energy[:-1])
@@ -133,6 +133,6 @@ def test_tritium_is_the_published_one() -> None:
 
 def test_the_two_do_not_meet_in_one_fit() -> None:
     pair = [workspace("xenon1t_s2only"), workspace("xenon1t_er")]
-    with pytest.raises(WorkspaceError, match="xenon1t_.*the same detector in the same months"):
+    with pytest.raises(WorkspaceError, match=r"xenon1t_.*the same detector in the same months"):
         combine(pair)
     assert len(combine(pair, overlap=True).channels) == 2
