@@ -12,7 +12,10 @@ from nuemstat.errors import ModelError, WorkspaceError
 from nuemstat.model.compiler import compile_model
 from nuemstat.model.loader import load_model
 from nuemstat.model.per_bin import LEAST, scale_of_bins
+from nuemstat.report.spectra import spectra
+from nuemstat.report.tables import pulls
 from nuemstat.stats.likelihood import Likelihood
+from nuemstat.stats.minimise import fit
 from nuemstat.workspace.combine_datacard import to_datacard
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.from_hs3 import from_hs3
@@ -110,6 +113,15 @@ def test_roofit_keeps_the_bounds(tmp_path: Path) -> None:
     held = ROOT.RooWorkspace("held")
     assert ROOT.RooJSONFactoryWSTool(held).importJSON(str(path))
     assert [held.var(f"{NAME}__bin{i}").getMin() for i in range(4)] == [0.0] * 4
+
+
+def test_the_report_shows_it_bin_by_bin() -> None:
+    (spectrum,) = spectra((), made())
+    assert sum(spectrum.processes.values()) == pytest.approx(spectrum.total)
+    deficit = spectrum.observed < spectrum.total - 0.1
+    assert deficit.tolist() == [True, False, False, False]
+    assert spectrum.processes["unmodelled"][deficit] == pytest.approx(0, abs=1e-9)
+    assert f"{NAME}__bin3" in pulls(fit(made()), made())
 
 
 WRONG = {
