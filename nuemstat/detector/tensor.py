@@ -140,8 +140,8 @@ def _by_anchor(
     table: Table, values: FloatArray, nuisances: tuple[str, ...]
 ) -> tuple[FloatArray, FloatArray, dict[str, dict[float, FloatArray]]]:
     """Energies, the nominal rows, and the rows of each anchor on an axis (corners are left out)."""
-    pulls = np.stack([table.numbers(name) for name in nuisances], axis=1)
     energy = table.numbers("energy")
+    pulls = np.array([table.numbers(name) for name in nuisances]).reshape(len(nuisances), len(energy)).T
     at_zero = np.all(pulls == 0, axis=1)
     if np.sum(at_zero) < 2:
         raise ModelError(f"{table.path}: no rows with {', '.join(nuisances)} at 0; a nominal template is expected")

@@ -16,6 +16,7 @@ from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
+from nuemstat.model.per_bin import per_bin_parameters, per_bin_samples
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.spectrum_ends import spectrum_ends
 from nuemstat.model.templates import Bench, Templates
@@ -202,13 +203,16 @@ class _Compilation:
         for (channel, process), full in self.templates.items():
             if channel == name:
                 samples += self._samples(name, process, full)
+        data = channel_data(spec, self.model.files, partial(self._expected, name))
+        observed, rest = np.array(data["observed"]), self._expected(name, {})
+        samples += per_bin_samples(self.model.document, name, observed, rest)
         return Channel(
             name=name,
             experiment=self.model.experiment,
             datasets=self.model.datasets,
             may_overlap=self.model.document.may_overlap,
             samples=tuple(samples),
-            **channel_data(spec, self.model.files, partial(self._expected, name)),
+            **data,
         )
 
     def _expected(self, channel: str, couplings: Mapping[str, float]) -> FloatArray:
@@ -330,6 +334,7 @@ class _Compilation:
                 default=row.default,
                 bounds=row.bounds,
             )
+        yield from per_bin_parameters(self.model.document)
 
     def _provenance(self, notes: tuple[str, ...], spectrum: tuple[SpectrumEnd, ...] | None) -> Provenance:
         from nuemstat import __version__

@@ -236,7 +236,7 @@ class ModelDocument(Strict):
 
     @model_validator(mode="after")
     def _names_meet(self) -> "ModelDocument":
-        processes = {*self.signals, *self.backgrounds}
+        processes = {*self.signals, *(name for name, b in self.backgrounds.items() if b.free is None)}
         uses = [(f"signals.{n}.channels", c, set(self.channels)) for n, s in self.signals.items() for c in s.channels]
         for name, signal in self.signals.items():
             found_in = {signal.response_in(channel) for channel in signal.channels}
@@ -266,6 +266,18 @@ class ModelDocument(Strict):
         bins = sum(int(np.prod([len(a.values) - 1 for a in c.axes])) for c in self.channels.values())
         if self.kind == "measurement" and bins != 1:
             raise ValueError(f"kind: found 'measurement' with {bins} bins; one bin, the published number, is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _one_unknown(self) -> "ModelDocument":
+        unknown = [name for name, background in self.backgrounds.items() if background.free is not None]
+        if len(unknown) > 1:
+            raise ValueError(f"backgrounds: found free: per_bin in {', '.join(unknown)}; one of them takes all bins")
+        for name, channel in self.channels.items():
+            if unknown and channel.statistic != "poisson":
+                raise ValueError(
+                    f"backgrounds.{unknown[0]}: free: per_bin needs counts; channel {name} is {channel.statistic}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -165,6 +165,8 @@ class Background(Strict):
     selection : of a measured shape, the response whose efficiency its counts have passed: where that efficiency moves
     they move with it as a flat spectrum does, their sum held.
     channels : the channels it stands in, with the shape in each.
+    free : ``per_bin`` in place of all these, of a background of which nothing is known: one free parameter in each bin
+    of each channel of the model, not below 0.
     """
 
     counts: Number | None = None
@@ -172,14 +174,24 @@ class Background(Strict):
     response: str | None = None
     selection: str | None = None
     less: tuple[Name, ...] = ()
-    channels: dict[str, Shape]
+    channels: dict[str, Shape] = Field(default_factory=dict)
+    free: Literal["per_bin"] | None = None
 
     @model_validator(mode="after")
     def _one_norm(self) -> "Background":
+        if self.free is not None:
+            beside = [key for key in sorted(self.model_fields_set - {"free"}) if getattr(self, key)]
+            if beside:
+                raise ValueError(
+                    f"free: {self.free} stands alone, in all bins of all channels; found {', '.join(beside)} beside it"
+                )
+            return self
         if (self.counts is None) == (self.area is None):
-            raise ValueError("a background needs counts or area, one of the two")
+            raise ValueError("a background needs counts or area, one of the two, or free: per_bin")
         if self.response is not None and self.selection is not None:
             raise ValueError(
                 "response and selection: found both; a true spectrum has the one, measured counts the other"
             )
+        if "channels" not in self.model_fields_set:
+            raise ValueError("channels: this key is required and is not there")
         return self

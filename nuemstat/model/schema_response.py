@@ -230,7 +230,8 @@ class SuppliedTensor(Strict):
     """Templates of single recoil energies in all bins of a channel, at anchors of nuisances.
 
     table : a column per nuisance [sigma], `energy`, and one column per bin; totals : a column per nuisance, `energy`
-    and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma.
+    and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma; none of a response
+    without anchors.
     rule : between anchors, the polynomial through all of them or straight lines (totals are not allowed with these);
     between : templates are linear between their energies (points), or each stands for the bin between the midpoints to
     its neighbours (bins).
@@ -239,7 +240,7 @@ class SuppliedTensor(Strict):
 
     table: str
     totals: str | None = None
-    pulls: Annotated[dict[Name, float], Field(min_length=1)]
+    pulls: dict[Name, float] = Field(default_factory=dict)
     rule: Literal["polynomial", "linear"] = "polynomial"
     between: Literal["points", "bins"] = "points"
     release: "ReleaseFolder | None" = None

@@ -47,7 +47,8 @@ def spectra(limits: Sequence[LimitEntry], workspace: Workspace) -> tuple[Spectru
     ------
     FitError : the best fit cannot be trusted.
     """
-    likelihood = prepare(workspace).likelihood
+    problem = prepare(workspace)
+    workspace, likelihood = problem.workspace, problem.likelihood  # with a parameter for each bin that has its own
     best = global_minimum(likelihood, starts(likelihood, ()))
     total = _by_channel(likelihood, best.x)
     parts = {name: _part(workspace, likelihood, name, best.x) for name in _processes(workspace)}

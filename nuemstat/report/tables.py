@@ -10,6 +10,7 @@ from nuemstat.report.history import Theirs
 from nuemstat.report.html import Row, cell, number
 from nuemstat.report.joint import written
 from nuemstat.stats.results import FitResult
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.combine import sharing
 from nuemstat.workspace.document import Workspace
 
@@ -116,7 +117,7 @@ def history(published: Sequence[PublishedLimit]) -> str:
 
 def pulls(fit: FitResult, workspace: Workspace) -> str:
     """Nuisances at the best fit."""
-    rows = []
+    rows, workspace = [], expanded(workspace)
     for name, item in fit.nuisances.items():
         parameter = workspace.parameter(name)
         error = None if item.error is None or item.pull is None else item.error / parameter.sigma

@@ -19,6 +19,7 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
 from nuemstat.strict import Name, Strict, one_line
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.hs3_gaussian import is_native
 from nuemstat.workspace.pyhf_schema import pyhf_document
@@ -202,7 +203,7 @@ def _differences(function: Evaluate, reference: Mapping[str, float]) -> Evaluate
 
 def _reference(workspace: Workspace) -> dict[str, float]:
     """Free parameters at the best fit, in workspace numbers."""
-    free = [p for p in workspace.parameters if p.kind == "free"]
+    free = [p for p in expanded(workspace).parameters if p.kind == "free"]
     if not free:
         return {}
     best = fit(workspace).nuisances
