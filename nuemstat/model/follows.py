@@ -141,7 +141,7 @@ def _ratio(before: ModelDocument, after: ModelDocument, path: str) -> float:
 
 
 def norm_growth(before: ModelDocument, after: ModelDocument, row: NuisanceField) -> tuple[float, float]:
-    """Factors on the centre and the width of a norm.
+    """Factors on the centre and the width of a norm; one that is relative, with centre 1, keeps it.
 
     Raises
     ------
@@ -152,11 +152,13 @@ def norm_growth(before: ModelDocument, after: ModelDocument, row: NuisanceField)
     parts: dict[str, Iterable[str]] = {name: signal.channels for name, signal in after.signals.items()}
     parts |= {name: background.channels for name, background in after.backgrounds.items()}
     names = sorted({channel for process in row.processes or () for channel in parts[process]})
-    found = {round(channel_ratios(before, after, name)[str(row.follows)], 12) for name in names}
+    rows = [channel_ratios(before, after, name) for name in names]
+    found = {round(ratios[str(row.follows)], 12) for ratios in rows}
     if len(found) != 1:
         raise ModelError(
             f"{after.name}: {row.quantity!r} follows {row.follows}, which grows differently in {', '.join(names)}; "
             "one row for each is needed"
         )
-    ratio = found.pop()
-    return ratio, sqrt(ratio) if row.as_ == "root" else ratio
+    ratio, rate = found.pop(), rows[0]["rate"]
+    factors = ratio / rate, (sqrt(ratio) if row.as_ == "root" else ratio) / rate
+    return (1.0, factors[1] / factors[0]) if row.centre == 1 else factors

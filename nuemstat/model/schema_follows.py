@@ -1,15 +1,12 @@
 """The vocabulary of numbers that depend on the size of the experiment: what each follows, and how."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from nuemstat.model.fields import Number, PositiveNumber
 from nuemstat.strict import Strict
-
-if TYPE_CHECKING:
-    from nuemstat.model.schema import ModelDocument
 
 Follows = Literal["exposure", "mass", "live_time", "none"]
 """What a number is proportional to. The exposure is mass times live time, and that of a channel where it has its own;
@@ -46,7 +43,7 @@ class GrowingWidth(Strict):
         return self
 
 
-def followers(document: "ModelDocument") -> Iterator[tuple[str, tuple[str, ...], Follows | None]]:
+def followers(document: Any) -> Iterator[tuple[str, tuple[str, ...], Follows | None]]:
     """Every number that has to say what it follows: its path, the channels that it acts in, and what it says."""
     for name, signal in document.signals.items():
         if signal.standard_model_counts is not None:
@@ -63,7 +60,7 @@ def followers(document: "ModelDocument") -> Iterator[tuple[str, tuple[str, ...],
             yield f"channels.{name}.errors", (name,), channel.errors.follows
 
 
-def check_follows(document: "ModelDocument") -> None:
+def check_follows(document: Any) -> None:
     """A ValueError where something follows what the target does not state."""
     target = document.target
     if target.per is not None:
