@@ -38,6 +38,7 @@ Group = Literal[
     "data",
     "background",
     "efficiency",
+    "exposure",
 ]
 
 
