@@ -270,7 +270,7 @@ def _with_centres(before: ModelDocument, after: ModelDocument, raw: dict[str, An
         unit = str(row.centre).partition(" ")[2]
         leaf = now[moved[0]]
         number = leaf.number / units.unit(unit).scale if isinstance(leaf, Quantity) else leaf
-        raw = put(raw, ("nuisances", name, "centre"), f"{number!r} {unit}" if unit else number)
+        raw = put(raw, ("nuisances", name, "centre"), f"{number:.12g} {unit}" if unit else number)
     return raw
 
 
