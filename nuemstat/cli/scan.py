@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nuemstat.workspace.document import Workspace
 
 
-@click.command("scan", short_help="Profile over one or two couplings, or limits over a number of a model.")
+@click.command("scan", short_help="Profile over couplings, or limits over a number of a model.")
 @click.option("--coupling", "couplings", multiple=True, required=True, metavar="NAME", help="One coupling, or two.")
 @options.ranges
 @click.option("--points", type=click.IntRange(min=2), help="Points along each coupling.")
