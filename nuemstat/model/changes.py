@@ -30,7 +30,8 @@ _TEXTS: Final = frozenset(
 )
 """Keys that say where a number comes from or what it is."""
 MEASURED: Final = (
-    *("target.*", "channels.*", "source.thermal_power", "source.distance", "source.total_flux", "source.scale.*"),
+    *("target.*", "channels.*", "source.thermal_power", "source.distance", "source.total_flux", "source.flux.*"),
+    "source.scale.*",
     *("source.protons_on_target", "source.neutrinos_per_proton", "source.normalisation", "source.energy_per_fission"),
     *("signals.*.standard_model_counts", "backgrounds.*.counts", "backgrounds.*.area"),
 )

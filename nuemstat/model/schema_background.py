@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from nuemstat.model.fields import PositiveEnergy, PositiveNumber
+from nuemstat.model.fields import Number, PositiveEnergy, PositiveNumber
 from nuemstat.model.schema_follows import GrowingNumber
 from nuemstat.strict import Name, Strict
 

@@ -155,11 +155,11 @@ def test_channels_keep_their_share_of_the_exposure() -> None:
     ]
     one = model.replace({"channels.lz_ws2024.exposure": "33 t yr"})
     grown = growth(model.document, one.document, one.given)
-    assert grown.backgrounds["lz_ws2024", "rest_ws2024"] == pytest.approx(10)
+    assert grown.backgrounds["lz_ws2024", "pb214"] == pytest.approx(10)
     assert grown.backgrounds["lz_ws2022", "rest_ws2022"] == 1
     both = model.replace({"target.exposure": "42 t yr", "channels.lz_ws2024.exposure": "6.6 t yr"})
     grown = growth(model.document, both.document, both.given)
-    assert grown.backgrounds["lz_ws2024", "rest_ws2024"] == pytest.approx(2)
+    assert grown.backgrounds["lz_ws2024", "pb214"] == pytest.approx(2)
     assert grown.backgrounds["lz_ws2022", "rest_ws2022"] == pytest.approx(10)
 
 
