@@ -34,7 +34,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("workspace.combine_datacard", "workspace.from_hs3", "workspace.judges"),
     ("workspace.opening", "workspace.hepdata"),
     ("folder", "published", "published_limits", "plots", "explain"),
-    ("study",),
+    ("study", "number_scan"),
     ("ours",),
     ("sidebyside", "choices"),
     ("membership",),

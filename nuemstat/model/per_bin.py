@@ -33,10 +33,13 @@ def scale_of_bins(observed: FloatArray, rest: FloatArray) -> FloatArray:
     return np.maximum(observed - rest, LEAST)
 
 
-def per_bin_samples(document: ModelDocument, channel: str, observed: FloatArray, rest: FloatArray) -> list[Sample]:
+def per_bin_samples(
+    document: ModelDocument, channel: str, observed: FloatArray, rest: FloatArray, grown: float = 1.0
+) -> list[Sample]:
     """The samples of a channel.
 
-    observed, rest : counts, and what the other processes predict with couplings at their defaults, shape (n_bins,).
+    observed, rest : counts, and what the other processes predict with couplings at their defaults, shape (n_bins,);
+    grown : how much larger the channel is now than when it observed them.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def per_bin_samples(document: ModelDocument, channel: str, observed: FloatArray,
         Sample(
             name=process,
             process=process,
-            contents=rounded(scale_of_bins(observed, rest)),
+            contents=rounded(scale_of_bins(observed, rest) * grown),
             modifiers=(ShapeFactor(parameter=parameter_name(document, process, channel)),),
         )
         for process in found

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from nuemstat.model.fields import Number, PositiveEnergy, PositiveNumber
+from nuemstat.model.schema_follows import GrowingNumber
 from nuemstat.strict import Name, Strict
 
 
@@ -159,7 +160,7 @@ class Background(Strict):
     """One background process.
 
     counts : expected in all bins of each channel it stands in; area : expected over the infinite axis, or what
-    multiplies the numbers of a table.
+    multiplies the numbers of a table. Both say what they follow when the experiment grows.
     less : processes whose prediction without new physics the table includes; it is taken out, once.
     response : folds a true spectrum through this response; without it the shape is what is measured.
     selection : of a measured shape, the response whose efficiency its counts have passed: where that efficiency moves
@@ -169,8 +170,8 @@ class Background(Strict):
     of each channel of the model, not below 0.
     """
 
-    counts: Number | None = None
-    area: Number | None = None
+    counts: GrowingNumber | None = None
+    area: GrowingNumber | None = None
     response: str | None = None
     selection: str | None = None
     less: tuple[Name, ...] = ()

@@ -278,9 +278,10 @@ def _exposure(document: ModelDocument, component: FluxComponent) -> float:
     formula_units = (target.mass.number if target.mass else 0.0) / (formula_mass * units.MOLAR_GRAM)
     if not component.per_time:
         return formula_units
-    if target.live_time is None:
+    time = target.rate_per or target.live_time
+    if time is None:
         raise ModelError(f"{document.name}: target.live_time is missing; a flux per time needs it")
-    return formula_units * target.live_time.number
+    return formula_units * time.number
 
 
 def _exposure_share(document: ModelDocument, channel: ChannelField) -> float:
