@@ -24,6 +24,7 @@ def write(folder: Path) -> None:
         "api": api(),
         "modules": modules(),
         "published": published(),
+        "published_limits": published_limits(),
         "more": more(),
     }
     for name, text in pages.items():
@@ -254,9 +255,34 @@ def published() -> str:
     return "\n".join(lines) + "\n"
 
 
+def published_limits() -> str:
+    """Every row of the collection of published limits, and of those that nobody could see yet."""
+    from nuemstat.published_limits import PublishedLimit, names, published, unseen
+
+    known = names(published())
+
+    def table(rows: tuple[PublishedLimit, ...]) -> Iterator[str]:
+        yield "| experiment | year | flavour | limit | level | kind | by | status | read in | source | remarks |"
+        yield "|---|---|---|---|---|---|---|---|---|---|---|"
+        for row in rows:
+            cells = (
+                row.experiment, str(row.year), row.flavour, f"{row.written} {row.unit}", row.cl,
+                row.kind.replace("_", " "), row.origin, row.status, row.read_in, row.source, row.remarks(known),
+            )  # fmt: skip
+            yield "| " + " | ".join(_cell(text) for text in cells) + " |"
+
+    lines = ["# All published limits", "", "Radii are in our convention; what the words mean stands on",
+             "[the page about the collection](../limits.md)."]  # fmt: skip
+    for coupling in dict.fromkeys(row.coupling for row in published()):
+        rows = tuple(row for row in published() if row.coupling == coupling)
+        lines += ["", f"## {coupling.replace('_', ' ').capitalize()}", "", *table(rows)]
+    lines += ["", "## Not seen yet", "", *table(unseen())]
+    return "\n".join(lines) + "\n"
+
+
 def more() -> str:
     """Pages that stand beside the others without being named in the contents."""
-    named = {"index", "physics", "statistics", "experiments", "report", "cite", "example", "changelog"}
+    named = {"index", "physics", "statistics", "experiments", "report", "cite", "example", "changelog", "limits"}
     others = sorted(path.stem for path in HOME.glob("*.md") if path.stem not in named)
     entries = [f"../{name}" for name in others]
     return "\n".join(["# Formats of other programs", "", "```{toctree}", ":maxdepth: 1", "", *entries, "```"]) + "\n"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nuemstat.errors import FitError, ModelError, NuemstatError, UnitError, WorkspaceError
     from nuemstat.model.compiler import compile_model as compile
     from nuemstat.model.loader import Model, load_model, shipped_models
+    from nuemstat.number_scan import NumberScan, scan_over
     from nuemstat.stats.checkpoint import merge_checkpoints
     from nuemstat.stats.contours import contour
     from nuemstat.stats.coverage import Coverage, coverage
@@ -41,6 +42,7 @@ _HOMES: Final = {
     "Model": "model.loader",
     "ModelError": "errors",
     "NuemstatError": "errors",
+    "NumberScan": "number_scan",
     "Scan": "stats.results",
     "Significance": "stats.results",
     "UnitError": "errors",
@@ -60,6 +62,7 @@ _HOMES: Final = {
     "merge_checkpoints": "stats.checkpoint",
     "open_executor": "stats.execution",
     "scan": "stats.intervals",
+    "scan_over": "number_scan",
     "shipped_models": "model.loader",
     "significance": "stats.intervals",
 }
@@ -78,6 +81,7 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "limit",
     "joint_limit",
     "scan",
+    "scan_over",
     "significance",
     "contour",
     "impacts",
@@ -89,6 +93,7 @@ __all__ = [  # noqa: RUF022 - in the order of an analysis
     "Limit",
     "JointLimit",
     "Scan",
+    "NumberScan",
     "Significance",
     "Contour",
     "Coverage",

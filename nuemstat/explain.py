@@ -7,6 +7,7 @@ from functools import reduce
 
 import numpy as np
 
+from nuemstat.model.accuracy import bin_errors
 from nuemstat.notebook import AsHtml
 from nuemstat.polynomial import FloatArray
 from nuemstat.workspace.document import Channel, Sample, Workspace
@@ -183,7 +184,7 @@ def _factor(sample: Sample, defaults: dict[str, float]) -> float:
 
 def _sizes(channel: Channel, defaults: dict[str, float]) -> Iterable[SystematicSize]:
     """One row for every nuisance and process of a channel, in document order."""
-    error = _errors(channel)
+    error = bin_errors(channel)
     pairs = dict.fromkeys(
         (modifier.parameter, sample.process)
         for sample in channel.samples
@@ -229,14 +230,6 @@ def _applied(channel: Channel, modifier: Modifier, contents: FloatArray, alpha: 
         case "histosys":
             return np.array(modifier.hi_data if alpha > 0 else modifier.lo_data)
     return contents
-
-
-def _errors(channel: Channel) -> FloatArray:
-    if channel.errors is not None:
-        return np.array(channel.errors)
-    if channel.covariance is not None:
-        return np.asarray(np.sqrt(np.array(channel.covariance).diagonal()))
-    return np.asarray(np.sqrt(np.maximum(channel.observed, 1.0)))
 
 
 def _numbers(workspace: Workspace) -> int:

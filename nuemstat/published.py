@@ -65,7 +65,8 @@ digit, `error` the printed error; otherwise the stated difference of inputs.
 A row counts as one published number, whether number or interval, unless it is of status memory (shown, compared with
 nothing), an `input` of the model, or holds the number of another row (`same_as`: "quantity" of the same file or
 "experiment: quantity" of another): another variant, the same number over alpha, half a radius. Conditional rows and
-rows of status memory cannot be gated, and no gate is wider than 25 %, except a factor beside a published magnitude.
+rows of status memory or quoted cannot be gated, and no gate is wider than 25 %, except a factor beside a published
+magnitude.
 """
 
 from pathlib import Path
@@ -271,8 +272,10 @@ class Row(Strict):
     def _gate(self) -> "Row":
         if self.gated and self.tolerance is None:
             raise ValueError("gated: true needs a tolerance")
-        if self.gated and (self.status == "memory" or self.conditional):
-            raise ValueError("gated: found true on a row that is of status memory or conditional; false is allowed")
+        if self.gated and (self.status in ("memory", "quoted") or self.conditional):
+            raise ValueError(
+                "gated: found true on a row that is of status memory or quoted, or conditional; false is allowed"
+            )
         if self.gated and (width := self._relative_width()) > WIDEST_GATE * (1 + 1e-9):
             raise ValueError(f"gated: found true with a tolerance of {width:.0%}; 25 % is the widest")
         wants_interval = isinstance(self.compute, LimitOf) and self.compute.take in ("interval", "intervals")

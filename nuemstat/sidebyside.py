@@ -99,7 +99,7 @@ def standard_fit(experiment: str, engine: Engine) -> StandardFit | None:
     if experiment not in shipped_models():
         return None
     model = load_model(experiment)
-    if model.kind != "data":
+    if not model.has_data:
         return None
     if any(channel.observed == "asimov" for channel in model.document.channels.values()):
         return StandardFit(experiment, 0.0, 0, None, None, "its observation is the prediction itself")

@@ -33,8 +33,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("workspace.datacard_basis",),
     ("workspace.combine_datacard", "workspace.from_hs3", "workspace.judges"),
     ("workspace.opening", "workspace.hepdata"),
-    ("folder", "published", "plots", "explain"),
-    ("study",),
+    ("folder", "published", "published_limits", "plots", "explain"),
+    ("study", "number_scan"),
     ("ours",),
     ("sidebyside", "choices"),
     ("membership",),
@@ -226,9 +226,12 @@ def test_wheel_holds_models_and_published_numbers(tmp_path):
     wanted = {f"nuemstat/shipped/{p.relative_to(ROOT)}" for p in (ROOT / "models").rglob("*") if p.is_file()}
     wanted |= {f"nuemstat/shipped/{p.relative_to(ROOT)}" for p in (ROOT / "validation").glob("*.yaml")}
     wanted |= {str(p.relative_to(ROOT)) for p in (PACKAGE / "data").rglob("*.csv")}
+    wanted.add("nuemstat/data/history/README.md")
     assert wanted
     assert wanted <= held
     assert not [name for name in held if name.startswith(("tests/", "models/"))]
+    (notice,) = (tmp_path / "installed").glob("*.dist-info/licenses/NOTICE")
+    assert "selected and converted" in notice.read_text()
     probe = "import nuemstat, nuemstat.resources as r; print(nuemstat.__file__); print(r.models_folder())"
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
     command = [sys.executable, "-c", probe]

@@ -20,7 +20,7 @@ def fitted(p: float | None, **pulls: float) -> Assessment:
 
 
 def test_every_data_model_is_listed_once_and_no_other():
-    assert set(world.listed()) == {name for name in shipped_models() if load_model(name).kind != "sensitivity"}
+    assert set(world.listed()) == {name for name in shipped_models() if load_model(name).has_data}
 
 
 def test_the_main_job_fits_the_default_members():
@@ -95,7 +95,7 @@ def test_the_list_contradicts_the_rule_only_where_a_failing_model_is_in_the_fit(
 def test_which_pulls_the_rule_looks_at():
     assert membership.efficiency_rows(load_model("pandax4t_run0")) == ("efficiency_edge", "efficiency_plateau")
     assert membership.efficiency_rows(load_model("pandax4t_run0:statistical")) == ()
-    assert membership.efficiency_rows(load_model("xenonnt_b8")) == ("light_yield", "charge_yield")
+    assert membership.efficiency_rows(load_model("xenonnt_b8")) == ("light_yield", "charge_yield", "signal_efficiency")
     assert membership.efficiency_rows(load_model("rovno")) == ()
 
 

@@ -519,18 +519,6 @@ def test_reasons_stand_beside_ratios_far_from_one():
     assert "`texono_csi:paper`" in tables._reason("texono_csi", found["texono_csi", "charge_radius"])
 
 
-def test_published_limits_by_year():
-    rows = history.published()
-    assert len(rows) > 100
-    assert {row.coupling for row in rows} == {"magnetic_moment", "millicharge", "charge_radius"}
-    assert all(1970 < row.year < 2030 and row.size > 0 for row in rows)
-    assert all(row.kind in history.KINDS for row in rows)
-    lz = next(row for row in rows if row.source == "arXiv:2307.15753" and row.coupling == "magnetic_moment")
-    assert (lz.size, lz.cl, lz.memory) == (1.36e-11, "90", False)
-    units = {(row.coupling, row.unit) for row in rows}
-    assert units == {("magnetic_moment", "mu_B"), ("millicharge", "e"), ("charge_radius", "cm^2")}
-
-
 def test_ours_stand_in_the_history(results):
     rows = history.ours(content.read(results))
     assert {row.experiment for row in rows} == {"alpha", "beta", "joint"}

@@ -102,6 +102,10 @@ def test_a_prediction_is_that_of_one_model(tmp_path):
         ({"quantety": "x"}, "rows.0: unknown key 'quantety'.*did you mean 'quantity'"),
         ({"status": "recalled"}, "rows.0.status: found 'recalled'"),
         ({"status": "memory"}, "rows.0: gated: found true on a row that is of status memory"),
+        (
+            {"status": "quoted", "read_at": "a list"},
+            "rows.0: gated: found true on a row that is of status memory or quoted",
+        ),
         ({"conditional": "other priors"}, "rows.0: gated: found true on a row"),
         ({"tolerance": None}, "rows.0: gated: true needs a tolerance"),
         ({"tolerance": {"relative": 0.1, "absolute": 1.0}}, "rows.0.tolerance: relative, absolute or factor, one of"),
@@ -464,7 +468,7 @@ def test_shipped_published_numbers_hold():
     ] == []
     assert {item.experiment for item in (*found, *report.beside)} == set(validate.shipped())
     assert [f"{item.experiment}, {item.quantity}" for item in found if item.open == "no cause is named"] == []
-    assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).kind == "data"}
+    assert {fit.experiment for fit in report.fits} == {m for m in shipped_models() if load_model(m).has_data}
     for answer in report.beside:
         assert not any(isinstance(answer.ours[name], str) for name in answer.workspaces), answer
     for fitted in report.fits:

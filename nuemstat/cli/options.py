@@ -54,7 +54,8 @@ def _former_result(context: click.Context, option: click.Parameter, value: Path 
     if value is not None:
         from nuemstat.writing import check_former
 
-        check_former(value, r'\{\s*"schema": "nuemstat/(?!workspace|checkpoints|limits|joint)', "nuemstat's results")
+        begins = r'\{\s*"schema": "nuemstat/(?!workspace|checkpoints|limits|joint)'
+        check_former(value, begins + (r"|# title: scan of " if value.suffix == ".csv" else ""), "nuemstat's results")
     return value
 
 

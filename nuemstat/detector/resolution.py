@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import final
+from math import log, sqrt
+from typing import Final, final
 
 import numpy as np
 from scipy import special
@@ -50,6 +51,29 @@ class SquareRootWidth(Width):
         """Sigma [MeV] at visible energies [MeV]."""
         energy = np.maximum(visible, 0.0) / units.keV
         return np.asarray(self.a * np.sqrt(energy) + self.b * energy)
+
+
+FWHM: Final = 2 * sqrt(2 * log(2))
+"""Full width at half maximum of a normal distribution over its standard deviation, 2.3548."""
+
+
+@final
+@dataclass(frozen=True)
+class FullWidth(Width):
+    """FWHM = constant + root sqrt(E/keV (1 + quadratic E)), as line widths of germanium are fitted.
+
+    constant, root : [MeV], root is its part at 1 keV without the quadratic term; quadratic : [1/MeV].
+    """
+
+    constant: float
+    root: float
+    quadratic: float = 0.0
+
+    def __call__(self, visible: FloatArray) -> FloatArray:
+        """Sigma [MeV] at visible energies [MeV]."""
+        energy = np.maximum(visible, 0.0)
+        bent = energy / units.keV * (1 + self.quadratic * energy)
+        return np.asarray((self.constant + self.root * np.sqrt(bent)) / FWHM)
 
 
 @final

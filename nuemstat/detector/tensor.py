@@ -2,12 +2,13 @@
 
 A template is the probability to be seen in each bin of a channel, of all its axes flattened. It changes with several
 nuisances at once: each multiplies the nominal template by its ratio, as if the others were at zero, which is exact
-on the axes and an assumption at the corners between them.
+on the axes and an assumption at the corners between them. Between anchors a template follows the polynomial through all
+of them, or a straight line where the experiment's own fit does.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
@@ -18,6 +19,12 @@ from nuemstat.tables import Table
 Anchors = Mapping[str, Mapping[float, FloatArray]]
 """nuisance -> its value at an anchor [sigma] -> array at the recoil energies."""
 
+Rule = Literal["polynomial", "linear"]
+"""What a template does between its anchors."""
+
+Energies = Literal["points", "bins"]
+"""Templates are linear between their energies, or each stands for the bin between the midpoints to its neighbours."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,8 @@ class Tensor:
 
     energies : rising [MeV], shape (n,); nominal : shape (n, n_bins); anchors : templates, one nuisance moved;
     totals : efficiencies relative to nominal, shape (n,), at those and at further anchors: a template beyond its own
-    anchors follows their polynomial in shape and has these sums; where : the file, for messages.
+    anchors follows their polynomial in shape and has these sums; where : the file, for messages;
+    rule : between anchors; between : what holds between the energies.
     """
 
     energies: FloatArray
@@ -34,9 +42,19 @@ class Tensor:
     anchors: Anchors
     totals: Anchors
     where: str = "tensor"
+    rule: Rule = "polynomial"
+    between: Energies = "points"
 
     @classmethod
-    def read(cls, templates: Table, totals: Table | None, nuisances: tuple[str, ...]) -> "Tensor":
+    def read(
+        cls,
+        templates: Table,
+        totals: Table | None,
+        nuisances: tuple[str, ...],
+        *,
+        rule: Rule = "polynomial",
+        between: Energies = "points",
+    ) -> "Tensor":
         """From tables with a column per nuisance, `energy`, and one per bin (of templates), `efficiency` (of totals).
 
         Raises
@@ -52,7 +70,19 @@ class Tensor:
             if not np.array_equal(other, energies):
                 raise ModelError(f"{totals.path}: its energies are not those of {templates.path.name}")
             found = {name: {a: (v / total)[:, 0] for a, v in at.items()} for name, at in found.items()}
-        return cls(energies, nominal, anchors, found, str(templates.path))
+        return cls(energies, nominal, anchors, found, str(templates.path), rule, between)
+
+    @property
+    def edges(self) -> FloatArray:
+        """Edges of the bins that the energies stand for: midpoints, and as far beyond both ends [MeV], shape (n + 1,).
+
+        Empty where templates are linear between the energies.
+        """
+        if self.between == "points":
+            return np.empty(0)
+        middle = (self.energies[1:] + self.energies[:-1]) / 2
+        ends = 2 * self.energies[[0, -1]] - middle[[0, -1]]
+        return np.concatenate((ends[:1], middle, ends[1:]))
 
     def at(self, pulls: Mapping[str, float]) -> FloatArray:
         """Templates with nuisances moved [sigma], shape (n, n_bins).
@@ -76,6 +106,8 @@ class Tensor:
                 f"{self.where}: the anchors of {name!r} ({found}) do not bracket a pull of {pull:+g}; allowed: "
                 f"{allowed}, or further anchors (totals at them will do)"
             )
+        if self.rule == "linear":  # of the templates themselves, which has no use for totals
+            return _divided(_straight({0.0: self.nominal, **known}, pull), self.nominal)
         nominal = _fractions(self.nominal)
         changes = {alpha: _fractions(values) - nominal for alpha, values in known.items()}
         shape = _fractions(np.maximum(nominal + _interpolated(changes, pull), 0.0))
@@ -88,10 +120,15 @@ class Tensor:
     def matrix(self, recoil_edges: FloatArray, pulls: Mapping[str, float]) -> FloatArray:
         """Probability per recoil bin (at its logarithmic centre) and measured bin, shape (n_recoil, n_bins).
 
-        Linear between the energies, nothing below the first, constant above the last.
+        Linear between the energies, nothing below the first, constant above the last; or that of the bin an energy
+        stands for, nothing outside of all.
         """
         centres = np.sqrt(recoil_edges[1:] * recoil_edges[:-1])
         rows = self.at(pulls)
+        if self.between == "bins":
+            place = np.searchsorted(self.edges, centres, side="right") - 1
+            inside = (place >= 0) & (place < len(rows))
+            return np.where(inside[:, None], rows[np.clip(place, 0, len(rows) - 1)], 0.0)
         place = np.clip(np.searchsorted(self.energies, centres) - 1, 0, len(self.energies) - 2)
         low, high = self.energies[place], self.energies[place + 1]
         weight = np.clip((centres - low) / (high - low), 0.0, 1.0)[:, None]
@@ -103,8 +140,8 @@ def _by_anchor(
     table: Table, values: FloatArray, nuisances: tuple[str, ...]
 ) -> tuple[FloatArray, FloatArray, dict[str, dict[float, FloatArray]]]:
     """Energies, the nominal rows, and the rows of each anchor on an axis (corners are left out)."""
-    pulls = np.stack([table.numbers(name) for name in nuisances], axis=1)
     energy = table.numbers("energy")
+    pulls = np.array([table.numbers(name) for name in nuisances]).reshape(len(nuisances), len(energy)).T
     at_zero = np.all(pulls == 0, axis=1)
     if np.sum(at_zero) < 2:
         raise ModelError(f"{table.path}: no rows with {', '.join(nuisances)} at 0; a nominal template is expected")
@@ -136,3 +173,12 @@ def _interpolated(known: Mapping[float, FloatArray], pull: float) -> FloatArray:
     nodes = np.array([0.0, *alphas])
     weights = pull ** np.arange(len(nodes)) @ np.linalg.inv(np.vander(nodes, increasing=True))
     return np.asarray(sum(w * known[a] for w, a in zip(weights[1:], alphas, strict=True)), dtype=float)
+
+
+def _straight(known: Mapping[float, FloatArray], pull: float) -> FloatArray:
+    """Straight lines from anchor to anchor."""
+    nodes = sorted(known)
+    place = int(np.clip(np.searchsorted(nodes, pull) - 1, 0, len(nodes) - 2))
+    low, high = nodes[place : place + 2]
+    weight = (pull - low) / (high - low)
+    return known[low] * (1 - weight) + known[high] * weight

@@ -21,7 +21,7 @@ from nuemstat.workspace.document import Channel, Sample, Workspace
 from nuemstat.workspace.shapes import interpolated
 
 LIMIT = 0.05
-"""Largest deviation allowed within two sigma, in units of the bin's error."""
+"""Largest deviation allowed within two sigma, in units of the bin's error, where a row does not allow more."""
 
 _PROBES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
 _SHARES = (-1.0, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.0)
@@ -40,7 +40,7 @@ def largest_deviations(
 
     Raises
     ------
-    ModelError : a nuisance deviates by more than `LIMIT` within two sigma.
+    ModelError : a nuisance deviates by more than `LIMIT`, or what its row allows with a reason, within two sigma.
     """
     folded = {entry.name: entry.value for entry in workspace.folded}
     probe = _Probe(workspace, folded, defaults)
@@ -51,8 +51,11 @@ def largest_deviations(
         exact = {alpha: moved(version, morph.name, morph.row, alpha).templates for alpha in _PROBES}
         worst, where = probe.worst(exact, morph.reach.moves, partial(_morphed, parameter=morph.parameter))
         line = f"morph {morph.parameter}: within {worst:.2g} of a bin's error up to 2 sigma{where}"
-        if worst > LIMIT:
-            raise ModelError(f"{version.path}: {line}; {LIMIT:g} is allowed: give it more anchors")
+        limit = morph.row.deviation.allowed if morph.row.deviation else LIMIT
+        if worst > limit:
+            raise ModelError(f"{version.path}: {line}; {limit:g} is allowed: give it more anchors")
+        if morph.row.deviation:
+            line += f"; {limit:g} is allowed: {morph.row.deviation.reason}"
         lines.append(line)
     for name, shape in shapes.items():
         low, high = shape.row.range or (0.0, 0.0)
@@ -111,9 +114,9 @@ def _interpolated(channel: Channel, process: str, value: float, approximation: A
 
 
 def bin_errors(channel: Channel) -> FloatArray:
-    """Error of each bin: given, or the root of its count (at least of one)."""
+    """Error of each bin: given, of two sides the smaller one, or the root of its count (at least of one)."""
     if channel.errors is not None:
-        return np.array(channel.errors)
+        return np.minimum(channel.errors, channel.errors_below or channel.errors)
     if channel.covariance is not None:
         return np.asarray(np.sqrt(np.diag(np.array(channel.covariance))))
     return np.asarray(np.sqrt(np.maximum(channel.observed, 1.0)))

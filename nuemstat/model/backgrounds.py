@@ -108,12 +108,13 @@ def _counts(
 def _direct(document: ModelDocument, bench: Bench, shape: Any, channel: ChannelField) -> FloatArray:
     """The shape as measured, per bin: its integral where it has one, relative numbers otherwise."""
     if isinstance(shape, words.TableShape):
-        values = bench.files.table(shape.table).numbers(shape.column)
-        wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
-        if len(values) != wanted:
-            path = bench.files.folder / shape.table
-            raise ModelError(f"{path}: column {shape.column!r} has {len(values)} rows; the channel has {wanted} bins")
-        return values * (1 + shape.tilt * np.linspace(-1, 1, wanted)) if shape.tilt else values
+        values = _per_bin(bench, shape.table, shape.column, channel)
+        return values * (1 + shape.tilt * np.linspace(-1, 1, len(values))) if shape.tilt else values
+    if isinstance(shape, words.AnchoredShape):
+        pulls = sorted(shape.columns.items(), key=lambda row: row[1])
+        rows = np.stack([_per_bin(bench, shape.table, column, channel) for column, _ in pulls])
+        known = np.array([pull for _, pull in pulls])
+        return np.array([np.interp(shape.pull, known, row) for row in rows.T])
     if isinstance(shape, words.ProductShape):
         missing = {axis.name for axis in channel.axes} ^ set(shape.axes)
         if missing:
@@ -128,19 +129,50 @@ def _direct(document: ModelDocument, bench: Bench, shape: Any, channel: ChannelF
     return _along(document, bench, shape, channel.axes[0])
 
 
+def _per_bin(bench: Bench, table: str, column: str, channel: ChannelField) -> FloatArray:
+    """A column with one number per bin of the channel."""
+    values = bench.files.table(table).numbers(column)
+    wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
+    if len(values) != wanted:
+        path = bench.files.folder / table
+        raise ModelError(f"{path}: column {column!r} has {len(values)} rows; the channel has {wanted} bins")
+    return values
+
+
 def _along(document: ModelDocument, bench: Bench, shape: Any, axis: AxisField) -> FloatArray:
     edges = axis.values
     if isinstance(shape, words.HistogramShape):
         return _histogram(document, bench, shape, axis)
     if isinstance(shape, words.FlatShape):
         return np.asarray(np.diff(edges) / (edges[-1] - edges[0]))
+    if isinstance(shape, words.BinShape):
+        return _one_bin(document, shape.number, axis)
     if isinstance(shape, words.ExponentialShape):
-        return np.asarray(-np.diff(np.exp(-(edges - edges[0]) / shape.scale.number)))
+        return _exponential(document, shape, axis)
     if isinstance(shape, words.GaussianShape):
         positions, areas = _lines(shape.lines)
         z = (axis.internal[None, :] - positions[:, None]) / shape.width.number
         return areas @ np.diff(ndtr(z), axis=1)
     raise ModelError(f"{document.name}: shape {shape.type!r} is a true spectrum; name the response that folds it")
+
+
+def _one_bin(document: ModelDocument, number: int, axis: AxisField) -> FloatArray:
+    bins = len(axis.values) - 1
+    if number > bins:
+        raise ModelError(f"{document.name}: shape 'bin' along {axis.name}: found {number}; 1 to {bins} are allowed")
+    return np.asarray(np.arange(1, bins + 1) == number, dtype=float)
+
+
+def _exponential(document: ModelDocument, shape: words.ExponentialShape, axis: AxisField) -> FloatArray:
+    """Parts of an exponential of unit area from its start on."""
+    edges = axis.values
+    start = edges[0] if shape.start is None else shape.start.number
+    if start > edges[0]:
+        raise ModelError(
+            f"{document.name}: shape 'exponential' along {axis.name}: found start {start:g}; "
+            f"{edges[0]:g} {axis.unit} or less is allowed"
+        )
+    return np.asarray(-np.diff(np.exp(-(edges - start) / shape.scale.number)))
 
 
 def _histogram(document: ModelDocument, bench: Bench, shape: words.HistogramShape, axis: AxisField) -> FloatArray:

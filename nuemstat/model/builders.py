@@ -27,7 +27,9 @@ def build_source(spec: Solar | Reactor | PionDecay) -> SolarSource | ReactorSour
         mixing: dict[str, Any] = {} if spec.sin2_theta23 is None else {"s23_sq": spec.sin2_theta23.number}
         return SolarSource(
             standard_solar_model=spec.standard_solar_model,
+            b8_spectrum=spec.b8_spectrum,
             oscillation=spec.oscillation,
+            flux=spec.flux.given,
             scale=spec.scale.model_dump(),
             **mixing,
         )
@@ -122,6 +124,9 @@ def build_resolution(spec: words.Resolution, files: ModelFiles) -> res.Resolutio
     if isinstance(spec, words.PowerResolution):
         power = res.PowerWidth(spec.width.number, spec.reference.number, spec.exponent.number)
         return res.GaussianResolution(power, scale=spec.scale)
+    if isinstance(spec, words.FullWidthResolution):
+        bend = spec.quadratic.number if spec.quadratic else 0.0
+        return res.GaussianResolution(res.FullWidth(spec.constant.number, spec.root.number, bend), scale=spec.scale)
     if isinstance(spec, words.PolynomialResolution):
         return res.GaussianResolution(
             res.PolynomialWidth(tuple(c * units.keV for c in spec.coefficients)), scale=spec.scale
@@ -137,7 +142,7 @@ def build_tensor(spec: words.SuppliedTensor | None, files: ModelFiles) -> Tensor
         raise ModelError("no tensor in this response")
     home = files if spec.release is None else files.release(spec.release.name, spec.release.where)
     totals = home.table(spec.totals) if spec.totals else None
-    return Tensor.read(home.table(spec.table), totals, tuple(spec.pulls))
+    return Tensor.read(home.table(spec.table), totals, tuple(spec.pulls), rule=spec.rule, between=spec.between)
 
 
 def build_efficiency(spec: words.Efficiency, files: ModelFiles) -> eff.Efficiency:

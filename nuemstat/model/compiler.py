@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.model.accuracy import largest_deviations
 from nuemstat.model.dependence import MovesNothing, Reach, changed_processes, norm_reach, varied_reach
+from nuemstat.model.effect import refuse_idle, words_of
 from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_quantity
+from nuemstat.model.follows import growth
 from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
+from nuemstat.model.per_bin import per_bin_parameters, per_bin_samples
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.spectrum_ends import spectrum_ends
 from nuemstat.model.templates import Bench, Templates
@@ -85,6 +88,7 @@ class _Compilation:
 
     def run(self) -> Workspace:
         document = self.model.document
+        refuse_idle(self.model, self.version)
         self.progress(f"{self.model.name}: samples")
         channels = tuple(self._channel(name) for name in document.channels)
         workspace = Workspace(
@@ -98,7 +102,8 @@ class _Compilation:
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        warnings = tuple(f"{WARNING}{text}" for text in (*self.model.warnings, *self.bench.warnings.values()))
+        said = (*self.model.warnings, *self.bench.warnings.values(), *words_of(self.model))
+        warnings = tuple(f"{WARNING}{text}" for text in said)
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         idle = [
             f"nuisance {n}: moves nothing with these options" for n in document.nuisances if n not in self.nuisances
@@ -110,7 +115,12 @@ class _Compilation:
 
     @cached_property
     def version(self) -> Version:
-        return Version(self.model.raw, self.model.path, self.bench)
+        model, stood = self.model, self.model.unchanged
+        if stood is None:
+            return Version(model.raw, model.path, self.bench)
+        before = Version(stood, model.path, self.bench)
+        grown = growth(before.document, model.document, model.given)
+        return Version(model.raw, model.path, self.bench, unchanged=before, growth=grown)
 
     @cached_property
     def defaults(self) -> dict[str, float]:
@@ -202,21 +212,32 @@ class _Compilation:
         for (channel, process), full in self.templates.items():
             if channel == name:
                 samples += self._samples(name, process, full)
+        stood = self.version.unchanged
+        data = channel_data(
+            spec,
+            self.model.files,
+            partial(self._expected, self.templates, name),
+            stood=None if stood is None else partial(self._expected, stood.templates, name),
+            growth=self.version.growth.errors.get(name, (1.0, 1.0)),
+        )
+        rest = self._expected(self.templates if stood is None else stood.templates, name, {})
+        grown = self.version.growth.unknown.get(name, 1.0)
+        samples += per_bin_samples(self.model.document, name, np.array(data["observed"]), rest, grown)
         return Channel(
             name=name,
             experiment=self.model.experiment,
             datasets=self.model.datasets,
             may_overlap=self.model.document.may_overlap,
             samples=tuple(samples),
-            **channel_data(spec, self.model.files, partial(self._expected, name)),
+            **data,
         )
 
-    def _expected(self, channel: str, couplings: Mapping[str, float]) -> FloatArray:
+    def _expected(self, templates: Templates, channel: str, couplings: Mapping[str, float]) -> FloatArray:
         """Prediction of a channel, free norms at their defaults and all else where it stands."""
         norms = {p: row.default for row in self.model.document.free.values() if row.norm for p in row.processes or ()}
         parts = [
             norms.get(process, 1.0) * poly.evaluate({**self.defaults, **couplings})
-            for (name, process), poly in self.templates.items()
+            for (name, process), poly in templates.items()
             if name == channel
         ]
         return np.asarray(np.sum(parts, axis=0))
@@ -330,6 +351,7 @@ class _Compilation:
                 default=row.default,
                 bounds=row.bounds,
             )
+        yield from per_bin_parameters(self.model.document)
 
     def _provenance(self, notes: tuple[str, ...], spectrum: tuple[SpectrumEnd, ...] | None) -> Provenance:
         from nuemstat import __version__

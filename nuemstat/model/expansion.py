@@ -5,7 +5,7 @@ polynomials in the shift: monomials of the workspace like those of the couplings
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from itertools import product
 from pathlib import Path
@@ -16,8 +16,9 @@ import numpy as np
 from nuemstat import units
 from nuemstat.errors import ModelError, UnitError
 from nuemstat.model.backgrounds import background_templates
+from nuemstat.model.follows import Growth
 from nuemstat.model.loader import validated
-from nuemstat.model.scales import Scales, scaled, signal_scales
+from nuemstat.model.scales import Scales, check_windows, scaled, signal_scales
 from nuemstat.model.schema import ModelDocument
 from nuemstat.model.schema_nuisance import FreeField
 from nuemstat.model.templates import Bench, Templates, signal_templates
@@ -45,13 +46,16 @@ class FreeShape:
 class Version:
     """A model with some of its numbers moved: what a nuisance or a free shape does to it.
 
-    origin : the model as it stands, None for itself.
+    origin : the model as it is compiled, None for itself; unchanged : the same before numbers were set in it, None
+    where none was; growth : what follows from an exposure that was set.
     """
 
     raw: Mapping[str, Any]
     path: Path
     bench: Bench
     origin: "Version | None" = None
+    unchanged: "Version | None" = None
+    growth: Growth = field(default_factory=Growth)
 
     @cached_property
     def document(self) -> ModelDocument:
@@ -61,22 +65,30 @@ class Version:
     def moved(self, path: str, number: float, unit: str) -> "Version":
         """This version with the number at a path set, given in a unit."""
         text = f"{number!r} {unit}".strip() if unit else number
-        return Version(with_value(self.raw, path, text), self.path, self.bench, self.origin or self)
+        return replace(self, raw=with_value(self.raw, path, text), origin=self.origin or self)
 
     @cached_property
     def scales(self) -> Scales:
-        """Factors on the signals, the same for all versions of a model."""
+        """Factors on the signals, the same for all versions of a model.
+
+        Counts that a publication states calibrate the model as it stood: what was set since changes them.
+        """
         if self.origin is not None:
             return self.origin.scales
-        return signal_scales(self.document, self.bench.files, signal_templates(self.document, self.bench))
+        stood = self.unchanged or self
+        check_windows(self.document, signal_templates(self.document, self.bench))
+        found = signal_scales(self.document, self.bench.files, signal_templates(stood.document, self.bench))
+        return {key: factor * self.growth.signals.get(key, 1.0) for key, factor in found.items()}
 
     @cached_property
     def templates(self) -> Templates:
         """Counts of every process in every channel as they stand, free shapes at their expansion points."""
         signals = self._signals
-        published = self.origin.document if self.origin else self.document
+        published = (self.unchanged or self.origin or self).document
         taken = self._published._signals
-        return signals | background_templates(self.document, self.bench, taken, published)
+        found = background_templates(self.document, self.bench, taken, published)
+        factors = self.growth.backgrounds
+        return signals | {key: poly * factors[key] if key in factors else poly for key, poly in found.items()}
 
     @cached_property
     def _signals(self) -> Templates:
@@ -89,12 +101,17 @@ class Version:
         What a table includes of a signal was computed once by its authors: another flux does not change the rest of
         the table, while another response changes how both are seen.
         """
-        if self.origin is None or not any(background.less for background in self.document.backgrounds.values()):
+        stood = self.unchanged or self.origin
+        if stood is None or not any(background.less for background in self.document.backgrounds.values()):
             return self
-        first = {key: self.origin.raw[key] for key in _PUBLISHED if key in self.origin.raw}
+        first = {key: stood.raw[key] for key in _PUBLISHED if key in stood.raw}
+        shares = {name: row.get("exposure") for name, row in stood.raw["channels"].items()}
+        rows = {name: {**row, "exposure": shares.get(name)} for name, row in self.raw["channels"].items()}
+        if any(self.raw["channels"][name].get("exposure") != share for name, share in shares.items()):
+            first["channels"] = rows
         if all(self.raw.get(key) == value for key, value in first.items()):
             return self
-        return Version({**self.raw, **first}, self.path, self.bench, self.origin)
+        return Version({**self.raw, **first}, self.path, self.bench, stood)
 
     def number_at(self, path: str) -> tuple[float, str]:
         """The number that stands at a path, with its unit text ('' for a pure number)."""

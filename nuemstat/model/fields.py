@@ -8,9 +8,9 @@ from nuemstat import units
 from nuemstat.errors import UnitError
 from nuemstat.strict import Strict
 
-Status = Literal["read", "release", "cross-checked", "digitised", "computed", "memory", "chosen"]
-"""Seen in the publication; in its data release; in an independent analysis; read off a figure; computed by us;
-from memory, to be verified; our own choice."""
+Status = Literal["read", "release", "cross-checked", "quoted", "digitised", "computed", "memory", "chosen"]
+"""Seen in the publication; in its data release; in an independent analysis; where somebody else quotes it; read off a
+figure; computed by us; from memory, to be verified; our own choice."""
 
 
 class Quantity(Strict):

@@ -44,7 +44,10 @@ def kept(model: Model, couplings: tuple[str, ...] | None, compute: Callable[[], 
     folder = cache_folder()
     if folder is None or _changed():
         return compute()
-    given = (model.raw, model.digest, dict(model.variants), couplings, _package(), np.__version__, scipy.__version__)
+    versions = (_package(), np.__version__, scipy.__version__)
+    given: tuple[object, ...] = (model.raw, model.digest, dict(model.variants), couplings, *versions)
+    if model.unchanged is not None:
+        given += (model.unchanged, [str(change) for change in model.changes], sorted(model.given))
     path = folder / f"{digest(('workspace', given))}.workspace"
     workspace = _read(path, model.files)
     if workspace is None:

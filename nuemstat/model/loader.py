@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from nuemstat.errors import ModelError, suggestion
 from nuemstat.model import variants
+from nuemstat.model.changes import Change, Value, changed, of_measurement
 from nuemstat.model.overlays import Overlays
 from nuemstat.model.schema import SCHEMA, ModelDocument
 from nuemstat.notebook import AsHtml
@@ -74,8 +75,10 @@ class ModelFiles:
 class Model(AsHtml):
     """An experiment with its variants chosen.
 
-    raw : the file's content with the overlays applied; variants : option of each group; groups : all options;
-    warnings : what a reader of the result must know of the choice of variants.
+    raw : the file's content with the overlays and changes applied; variants : option of each group; groups : all
+    options; warnings : what a reader of the result must know of the choice of variants;
+    unchanged : the content before any number was set, None where none was; changes : what was set by hand, and
+    `given` all paths that were set, those of variants included.
     """
 
     path: Path
@@ -85,6 +88,9 @@ class Model(AsHtml):
     digest: str
     files: ModelFiles = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
+    unchanged: Mapping[str, Any] | None = field(default=None, repr=False)
+    changes: tuple[Change, ...] = ()
+    given: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         chosen = {group: f"{option} (of {', '.join(self.groups[group])})" for group, option in self.variants.items()}
@@ -97,6 +103,7 @@ class Model(AsHtml):
             "experiment": f"{self.experiment}, {self.kind}",
             "data sets": ", ".join(self.datasets),
             **{f"variant {group}": text for group, text in chosen.items()},
+            "set by hand": "; ".join(str(change) for change in self.changes),
             **{kind: " ".join(flavours) for kind, flavours in kinds.items()},
             "references": ", ".join(self.references),
         }
@@ -106,6 +113,24 @@ class Model(AsHtml):
     def __repr__(self) -> str:
         options = ",".join(self.variants.values())
         return f"<model {self.name}{':' if options else ''}{options}, {self.path}>"
+
+    def replace(self, changes: Mapping[str, Value]) -> "Model":
+        """This model with numbers and words set by their path: ``{"target.exposure": "20 t yr"}``.
+
+        Paths and values are those of `nuemstat.model.changes`. What depends on a number follows it; a number that is
+        set itself is as it was set, in whatever order. A value that stands there already changes nothing.
+
+        Raises
+        ------
+        ModelError : a path that is not in the model, a value that does not fit, counts that do not say what they follow
+            where the size of the experiment is changed.
+        """
+        return _replaced(self, changes, by_hand=True)
+
+    @property
+    def another_experiment(self) -> tuple[Change, ...]:
+        """The changes that observed counts depend on: another exposure has other counts."""
+        return of_measurement(self.changes)
 
     @cached_property
     def document(self) -> ModelDocument:
@@ -129,8 +154,13 @@ class Model(AsHtml):
 
     @property
     def kind(self) -> str:
-        """data or sensitivity."""
+        """data, measurement (one published number) or sensitivity."""
         return self.document.kind
+
+    @property
+    def has_data(self) -> bool:
+        """Whether something was observed, a spectrum or one number, and the model is of no sensitivity alone."""
+        return self.kind != "sensitivity"
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -154,12 +184,14 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in models_folder().glob("*/model.yaml")))
 
 
-def load_model(spec: str) -> Model:
+def load_model(spec: str, *, changes: Mapping[str, Value] | None = None) -> Model:
     """Read a shipped model, or a model file by its path; variants follow a colon.
+
+    changes : numbers and words to be set in the model with its variants, by their path; see `Model.replace`.
 
     Raises
     ------
-    ModelError : no such model or variant, or a file that does not fit the vocabulary.
+    ModelError : no such model or variant, a file that does not fit the vocabulary, a change that does not fit.
     """
     head, _, tail = spec.partition(":")
     options = [option.strip() for option in tail.split(",") if option.strip()]
@@ -174,7 +206,29 @@ def load_model(spec: str) -> Model:
     chosen = variants.choose(base.name, overlays, options)
     notes = variants.remarks(base.name, overlays, chosen)
     model = variants.apply(raw, chosen)
-    return Model(path, model, chosen, overlays.groups, digest, ModelFiles(path.parent), notes)
+    found = Model(path, model, chosen, overlays.groups, digest, ModelFiles(path.parent), notes)
+    for group in overlays.sequence:
+        found = _replaced(found, overlays.changes(group, chosen[group]), by_hand=False)
+    return found.replace(changes or {})
+
+
+def _replaced(model: Model, changes: Mapping[str, Value], *, by_hand: bool) -> Model:
+    """A model with numbers set; by_hand : its reader is told, which what a variant sets needs not."""
+    if not changes:
+        return model
+    raw, made = changed(model.unchanged or model.raw, model.raw, model.path, changes, model.given, validate=validated)
+    if not made:
+        return model
+    earlier = {change.path: change for change in model.changes}
+    made = tuple(replace(c, old=earlier.pop(c.path).old) if c.path in earlier else c for c in made)
+    return replace(
+        model,
+        raw=raw,
+        unchanged=model.unchanged or model.raw,
+        changes=(*earlier.values(), *(made if by_hand else ())),
+        given=model.given | {change.path for change in made},
+        files=ModelFiles(model.path.parent),
+    )
 
 
 def validated(raw: Mapping[str, Any], path: Path) -> ModelDocument:

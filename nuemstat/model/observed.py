@@ -7,24 +7,37 @@ import numpy as np
 from scipy.stats import chi2
 
 from nuemstat import units
-from nuemstat.errors import ModelError
+from nuemstat.errors import ModelError, suggestion
 from nuemstat.model.fields import Column
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.schema import AxisField, ChannelField
-from nuemstat.model.schema_observed import ErrorValues, PublishedLimit, SidedErrors, Values
+from nuemstat.model.schema_observed import ErrorColumn, ErrorValues, PublishedLimit, SidedErrors, Values
 from nuemstat.polynomial import FloatArray
 from nuemstat.tables import Table
-from nuemstat.vocabulary import COUPLINGS
+from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
 from nuemstat.workspace.document import Axis, rounded
 
 Expected = Callable[[Mapping[str, float]], FloatArray]
 """The prediction per bin with some couplings [workspace units] moved from their defaults."""
 
+_CARRIED = {name: (name,) for name in COUPLINGS} | {
+    name: flavours for name, flavours in UNIVERSAL.items() if name != "charge_radius"
+}
+"""A coupling whose limit a channel may carry -> the flavours that have it; a common radius is a shift, not a value."""
 
-def channel_data(spec: ChannelField, files: ModelFiles, expected: Expected) -> dict[str, Any]:
+
+def channel_data(
+    spec: ChannelField,
+    files: ModelFiles,
+    expected: Expected,
+    *,
+    stood: Expected | None = None,
+    growth: tuple[float, float] = (1.0, 1.0),
+) -> dict[str, Any]:
     """Axes, observed, statistic and errors of a channel, as its document wants them.
 
-    expected : the prediction, for observations that are taken from it.
+    expected : the prediction, for observations that are taken from it; stood : that of the model before numbers were
+    set, for errors that a published limit makes; growth : factors on stated and on systematic errors.
 
     Raises
     ------
@@ -41,7 +54,7 @@ def channel_data(spec: ChannelField, files: ModelFiles, expected: Expected) -> d
         "axes": tuple(Axis(name=axis.name, unit=axis.unit, edges=rounded(axis.values)) for axis in spec.axes),
         "statistic": spec.statistic,
         "observed": rounded(observed),
-        **_errors(spec, files, expected, observed),
+        **_errors(spec, files, stood or expected, observed, growth),
     }
 
 
@@ -53,24 +66,21 @@ def _observed(spec: ChannelField, files: ModelFiles, expected: Expected) -> Floa
     return expected({})
 
 
-def _errors(spec: ChannelField, files: ModelFiles, expected: Expected, observed: FloatArray) -> dict[str, Any]:
+def _errors(
+    spec: ChannelField, files: ModelFiles, expected: Expected, observed: FloatArray, growth: tuple[float, float]
+) -> dict[str, Any]:
     """`errors` or `covariance` of a gaussian channel; nothing of a poisson one."""
     if spec.errors is None:
         return {}
-    if isinstance(spec.errors, Column):
-        errors = read_column(spec, spec.errors, files)
-        if np.any(errors <= 0):
-            path = files.folder / spec.errors.table
-            raise ModelError(f"{path}: column {spec.errors.column!r}: an error is not above 0")
-        return {"errors": rounded(errors)}
-    if isinstance(spec.errors, ErrorValues):
-        return _listed_errors(spec, spec.errors)
+    if isinstance(spec.errors, ErrorColumn | ErrorValues):
+        return _with_systematic(*(_parts(spec, spec.errors, files)), growth)
     if isinstance(spec.errors, SidedErrors):
-        up, down = (_listed(spec, side, "errors") for side in (spec.errors.up, spec.errors.down))
+        up, down = (_listed(spec, side, "errors") * growth[0] for side in (spec.errors.up, spec.errors.down))
         return {"errors": rounded(up), "errors_below": rounded(down)}
     if isinstance(spec.errors, PublishedLimit):
-        return {"errors": rounded(_error_of_limit(spec.errors, expected))}
-    return {"errors": rounded(np.sqrt(observed))}
+        return {"errors": rounded(_error_of_limit(spec.errors, expected) * growth[0])}
+    grown = 1.0 if spec.observed == "asimov" else growth[0]
+    return {"errors": rounded(np.sqrt(observed) * grown)}
 
 
 def _listed(spec: ChannelField, values: tuple[float, ...], what: str) -> FloatArray:
@@ -80,11 +90,32 @@ def _listed(spec: ChannelField, values: tuple[float, ...], what: str) -> FloatAr
     return np.array(values)
 
 
-def _listed_errors(spec: ChannelField, given: ErrorValues) -> dict[str, Any]:
-    errors = _listed(spec, given.values, "errors")
-    if given.systematic is None:
+def _parts(
+    spec: ChannelField, given: ErrorColumn | ErrorValues, files: ModelFiles
+) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+    """Stated errors, systematic ones that are common to the bins, and those of each bin alone."""
+    if isinstance(given, ErrorValues):
+        rows = {"systematic": given.systematic, "uncorrelated": given.uncorrelated}
+        common, alone = (_listed(spec, v, f"errors.{name}") if v else None for name, v in rows.items())
+        return _listed(spec, given.values, "errors"), common, alone
+    names = (given.column, given.systematic, given.uncorrelated)
+    errors, common, alone = (
+        read_column(spec, Column(table=given.table, column=name), files) if name else None for name in names
+    )
+    if errors is None or np.any(errors <= 0):
+        raise ModelError(f"{files.folder / given.table}: column {given.column!r}: an error is not above 0")
+    return errors, common, alone
+
+
+def _with_systematic(
+    errors: FloatArray, common: FloatArray | None, alone: FloatArray | None, growth: tuple[float, float]
+) -> dict[str, Any]:
+    errors = errors * growth[0]
+    if alone is not None:
+        errors = np.hypot(errors, alone * growth[1])
+    if common is None:
         return {"errors": rounded(errors)}
-    common = _listed(spec, given.systematic, "errors.systematic")
+    common = common * growth[1]
     if len(errors) == 1:
         return {"errors": rounded(np.hypot(errors, common))}
     return {"covariance": tuple(rounded(row) for row in np.diag(errors**2) + np.outer(common, common))}
@@ -92,9 +123,11 @@ def _listed_errors(spec: ChannelField, given: ErrorValues) -> dict[str, Any]:
 
 def _error_of_limit(given: PublishedLimit, expected: Expected) -> FloatArray:
     """Change of the prediction at the limit, over its number of standard deviations."""
-    if given.coupling not in COUPLINGS:
-        raise ModelError(f"errors.coupling: found {given.coupling!r}; allowed are {', '.join(COUPLINGS)}")
-    change = expected({given.coupling: given.limit / COUPLINGS[given.coupling].scale}) - expected({})
+    if given.coupling not in _CARRIED:
+        hint = suggestion(given.coupling, list(_CARRIED))
+        raise ModelError(f"errors.coupling: found {given.coupling!r}; allowed are {', '.join(_CARRIED)}{hint}")
+    at_limit = {name: given.limit / COUPLINGS[name].scale for name in _CARRIED[given.coupling]}
+    change = expected(at_limit) - expected({})
     if change.size != 1 or not change[0]:
         raise ModelError(f"errors: a limit on {given.coupling} is the error of one bin that it changes")
     return np.asarray(np.abs(change) / np.sqrt(chi2.ppf(given.confidence, 1)))

@@ -16,6 +16,7 @@ from nuemstat.errors import ModelError, suggestion
 
 Key = tuple[str, ...]
 SETS = "sets"
+CHANGES = "changes"
 _MISSING = object()
 
 
@@ -89,13 +90,17 @@ class Overlays:
         found: dict[tuple[str, str], dict[Key, Any]] = {}
         for group, options in (self.raw.get("variants") or {}).items():
             for option, overlay in options.items():
-                patch = {key: value for key, value in (overlay or {}).items() if key != SETS}
+                patch = {key: value for key, value in (overlay or {}).items() if key not in (SETS, CHANGES)}
                 found[group, option] = dict(edits(patch, self.raw))
         return found
 
     def sets(self, group: str, option: str) -> dict[str, str]:
         """The options of other groups that an option takes with it."""
         return dict((self.raw["variants"][group][option] or {}).get(SETS) or {})
+
+    def changes(self, group: str, option: str) -> dict[str, Any]:
+        """The numbers that an option sets by their path, after all overlays and with what follows them."""
+        return dict((self.raw["variants"][group][option] or {}).get(CHANGES) or {})
 
     @cached_property
     def order(self) -> dict[Key, tuple[str, ...]]:

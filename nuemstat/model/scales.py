@@ -22,16 +22,12 @@ def signal_scales(document: ModelDocument, files: ModelFiles, templates: Templat
 
     templates : of the model as it stands, none of its nuisances moved: `standard_model_counts` refer to it.
 
-    Raises
-    ------
-    ModelError : a signal without any counts in a channel, whose window then lies outside of the response.
     """
     couplings = scheme(document.conventions.couplings)
     defaults = {name: default_value(name, couplings) for name in COUPLINGS}
     found: Scales = {}
     for process, signal in document.signals.items():
         for name in signal.channels:
-            _check_window(document, process, name, templates)
             found[name, process] = _of_channel(document.channels[name], files)
             if signal.released is not None and signal.released.use == "counts":
                 own = templates[name, process].evaluate(defaults)
@@ -55,6 +51,13 @@ def scaled(templates: Templates, scales: Scales) -> Templates:
 def _of_channel(channel: ChannelField, files: ModelFiles) -> FloatArray:
     factor = np.array(1 / units.parse(channel.unit, units.unit(channel.unit.partition(" ")[2]).dimension))
     return factor if channel.bin_exposure is None else factor * read_column(channel, channel.bin_exposure, files)
+
+
+def check_windows(document: ModelDocument, templates: Templates) -> None:
+    """A ModelError where a signal has no counts in a channel, whose window then lies outside of the response."""
+    for process, signal in document.signals.items():
+        for name in signal.channels:
+            _check_window(document, process, name, templates)
 
 
 def _check_window(document: ModelDocument, process: str, name: str, templates: Templates) -> None:

@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
 from nuemstat.errors import UnitError, suggestion
-from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveEnergy, PositiveNumber
+from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveEnergy
 from nuemstat.model.schema_background import Background
+from nuemstat.model.schema_follows import GrowingPositiveNumber, check_follows
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.schema_observed import Errors, Observed
 from nuemstat.model.schema_photons import NEUTRINO_MASS, ElementPulls
@@ -37,6 +38,7 @@ Group = Literal[
     "data",
     "background",
     "efficiency",
+    "exposure",
 ]
 
 
@@ -52,6 +54,7 @@ class Target(Strict):
     """What the neutrinos scatter on: atoms per formula unit, by element or single isotope.
 
     mass and live_time, or their product exposure; channels may name an exposure of their own.
+    rate_per : the channels hold rates, counts in this time, while the data were taken in live_time.
     per : instead of them one target particle: an electron, or the formula unit.
     """
 
@@ -59,6 +62,7 @@ class Target(Strict):
     mass: Mass | None = None
     live_time: Duration | None = None
     exposure: Exposure | None = None
+    rate_per: Duration | None = None
     per: Literal["electron", "formula_unit"] | None = None
 
     @model_validator(mode="after")
@@ -68,6 +72,8 @@ class Target(Strict):
                 raise ValueError("a prediction per target particle has no mass, live_time or exposure")
         elif (self.mass is None) == (self.exposure is None) or (self.exposure and self.live_time):
             raise ValueError("a target needs mass (with live_time where the flux is per time) or exposure, one of them")
+        if self.rate_per is not None and self.live_time is None:
+            raise ValueError("rate_per: found without live_time; a rate was measured in one, beside mass")
         return self
 
 
@@ -86,7 +92,7 @@ class Signal(Strict):
     approximation: Literal["best", "fea", "epa", "free"] | None = None
     response: str | dict[Name, str]
     channels: tuple[str, ...]
-    standard_model_counts: PositiveNumber | None = None
+    standard_model_counts: GrowingPositiveNumber | None = None
     neutrino_mass: PositiveEnergy = NEUTRINO_MASS
     photoabsorption: ElementPulls = ElementPulls()
     equivalent_photons: ElementPulls = ElementPulls()
@@ -201,11 +207,13 @@ class ChannelField(Strict):
 class ModelDocument(Strict):
     """A model file with its variants applied.
 
+    kind : `data`, `measurement` where the result is one published number in one bin, or `sensitivity`.
     describes : which of exclusive descriptions of one thing it takes, for example ``ge_quenching: lindhard``; members
     of a joint fit may not differ in one.
     may_overlap : data sets of other models that may hold the same events, with the reason why it is not known.
     variants : group -> option -> overlay, a merge patch of this file; the first option is the default. An overlay has
-    one key that is not of the file, ``sets: {group: option}``: the options of other groups that it takes with it.
+    two keys that are not of the file, ``sets: {group: option}``: the options of other groups that it takes with it,
+    and ``changes: {path: value}``: numbers that are set after all overlays, with what follows them.
     order : keys that several groups set, by their dotted path, and the groups as their overlays are applied there.
     """
 
@@ -235,7 +243,7 @@ class ModelDocument(Strict):
 
     @model_validator(mode="after")
     def _names_meet(self) -> "ModelDocument":
-        processes = {*self.signals, *self.backgrounds}
+        processes = {*self.signals, *(name for name, b in self.backgrounds.items() if b.free is None)}
         uses = [(f"signals.{n}.channels", c, set(self.channels)) for n, s in self.signals.items() for c in s.channels]
         for name, signal in self.signals.items():
             found_in = {signal.response_in(channel) for channel in signal.channels}
@@ -261,6 +269,25 @@ class ModelDocument(Strict):
         return self
 
     @model_validator(mode="after")
+    def _one_number(self) -> "ModelDocument":
+        bins = sum(int(np.prod([len(a.values) - 1 for a in c.axes])) for c in self.channels.values())
+        if self.kind == "measurement" and bins != 1:
+            raise ValueError(f"kind: found 'measurement' with {bins} bins; one bin, the published number, is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _one_unknown(self) -> "ModelDocument":
+        unknown = [name for name, background in self.backgrounds.items() if background.free is not None]
+        if len(unknown) > 1:
+            raise ValueError(f"backgrounds: found free: per_bin in {', '.join(unknown)}; one of them takes all bins")
+        for name, channel in self.channels.items():
+            if unknown and channel.statistic != "poisson":
+                raise ValueError(
+                    f"backgrounds.{unknown[0]}: free: per_bin needs counts; channel {name} is {channel.statistic}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _pulls_of_elements(self) -> "ModelDocument":
         for name, signal in self.signals.items():
             for kind in ("photoabsorption", "equivalent_photons"):
@@ -269,6 +296,11 @@ class ModelDocument(Strict):
                         found = f"signals.{name}.{kind}.{element}: found {getattr(signal, kind).of(element):g}"
                         known = ", ".join(self.target.formula)
                         raise ValueError(f"{found}; the target has {known}, pulls of these are allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _followed(self) -> "ModelDocument":
+        check_follows(self)
         return self
 
     @model_validator(mode="after")

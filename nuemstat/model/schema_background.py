@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from nuemstat.model.fields import Number, PositiveEnergy, PositiveNumber
+from nuemstat.model.schema_follows import GrowingNumber
 from nuemstat.strict import Name, Strict
 
 
@@ -19,6 +20,27 @@ class TableShape(Strict):
     column: str
     source: str
     tilt: float = 0.0
+
+
+class AnchoredShape(Strict):
+    """Numbers per bin as `table`, released at several pulls of one nuisance, straight lines between them.
+
+    columns : column -> the pull it was released at [sigma]; pull : where the template is taken.
+    """
+
+    type: Literal["anchored"]
+    table: str
+    columns: Annotated[dict[str, float], Field(min_length=2)]
+    source: str
+    pull: float = 0.0
+
+    @model_validator(mode="after")
+    def _bracketed(self) -> "AnchoredShape":
+        known = sorted(self.columns.values())
+        if len(set(known)) < len(known) or not known[0] <= self.pull <= known[-1]:
+            found = ", ".join(f"{pull:+g}" for pull in known)
+            raise ValueError(f"found columns at {found}, pull {self.pull:+g}; different ones around it are allowed")
+        return self
 
 
 class HistogramShape(Strict):
@@ -41,11 +63,23 @@ class FlatShape(Strict):
     type: Literal["flat"]
 
 
+class BinShape(Strict):
+    """All in one bin of the axis, whatever its edges; `number` counts from 1."""
+
+    type: Literal["bin"]
+    number: Annotated[int, Field(ge=1)]
+
+
 class ExponentialShape(Strict):
-    """exp(-x/scale) along the axis; x and scale in the axis' unit."""
+    """exp(-x/scale) along the axis; x and scale in the axis' unit.
+
+    start : x where it begins, for channels that share one curve: with an `area` they hold their parts of it, which is
+    that from there on; the lower end of the axis when left out.
+    """
 
     type: Literal["exponential"]
     scale: PositiveNumber
+    start: Number | None = None
 
 
 class GaussianShape(Strict):
@@ -95,7 +129,7 @@ class DoubleBetaShape(Strict):
     q_value: PositiveEnergy
 
 
-AxisShape = Annotated[HistogramShape | FlatShape | ExponentialShape, Field(discriminator="type")]
+AxisShape = Annotated[HistogramShape | FlatShape | BinShape | ExponentialShape, Field(discriminator="type")]
 
 
 class ProductShape(Strict):
@@ -107,8 +141,10 @@ class ProductShape(Strict):
 
 Shape = Annotated[
     TableShape
+    | AnchoredShape
     | HistogramShape
     | FlatShape
+    | BinShape
     | ExponentialShape
     | GaussianShape
     | LinesShape
@@ -124,27 +160,39 @@ class Background(Strict):
     """One background process.
 
     counts : expected in all bins of each channel it stands in; area : expected over the infinite axis, or what
-    multiplies the numbers of a table.
+    multiplies the numbers of a table. Both say what they follow when the experiment grows.
     less : processes whose prediction without new physics the table includes; it is taken out, once.
     response : folds a true spectrum through this response; without it the shape is what is measured.
     selection : of a measured shape, the response whose efficiency its counts have passed: where that efficiency moves
     they move with it as a flat spectrum does, their sum held.
     channels : the channels it stands in, with the shape in each.
+    free : ``per_bin`` in place of all these, of a background of which nothing is known: one free parameter in each bin
+    of each channel of the model, not below 0.
     """
 
-    counts: Number | None = None
-    area: Number | None = None
+    counts: GrowingNumber | None = None
+    area: GrowingNumber | None = None
     response: str | None = None
     selection: str | None = None
     less: tuple[Name, ...] = ()
-    channels: dict[str, Shape]
+    channels: dict[str, Shape] = Field(default_factory=dict)
+    free: Literal["per_bin"] | None = None
 
     @model_validator(mode="after")
     def _one_norm(self) -> "Background":
+        if self.free is not None:
+            beside = [key for key in sorted(self.model_fields_set - {"free"}) if getattr(self, key)]
+            if beside:
+                raise ValueError(
+                    f"free: {self.free} stands alone, in all bins of all channels; found {', '.join(beside)} beside it"
+                )
+            return self
         if (self.counts is None) == (self.area is None):
-            raise ValueError("a background needs counts or area, one of the two")
+            raise ValueError("a background needs counts or area, one of the two, or free: per_bin")
         if self.response is not None and self.selection is not None:
             raise ValueError(
                 "response and selection: found both; a true spectrum has the one, measured counts the other"
             )
+        if "channels" not in self.model_fields_set:
+            raise ValueError("channels: this key is required and is not there")
         return self

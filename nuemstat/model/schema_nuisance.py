@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from nuemstat.model.schema_follows import GrowingWidth
 from nuemstat.model.schema_released import Alternatives
 from nuemstat.strict import Name, Strict
 
@@ -21,7 +22,17 @@ class Only(Strict):
     reason: Annotated[str, Field(min_length=1)]
 
 
-class NuisanceField(Strict):
+class Deviation(Strict):
+    """How far an interpolation may be from the counts computed between its anchors, where that is more than usual.
+
+    allowed : largest deviation within two sigma, in units of a bin's error; reason : why it does not matter.
+    """
+
+    allowed: Annotated[float, Field(gt=0, le=0.5)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class NuisanceField(GrowingWidth):
     """One row of the table of nuisances.
 
     pulls : the options of the group `pulls` that have it; scope : one name for all experiments, or its own;
@@ -31,7 +42,10 @@ class NuisanceField(Strict):
     depends on this cause is not scaled; alternatives : templates of `processes` that were released for it (centre 0,
     sigma 1); correlation : of a global row with rows of other models, or of the same one, that name the same `shared`,
     sqrt(correlation) shared + sqrt(1 - correlation) local; shared : the parameter that correlated rows have in common,
-    where they differ in name or width; the name of the row, which is then the same everywhere, when left out.
+    where they differ in name or width; the name of the row, which is then the same everywhere, when left out;
+    deviation : more than the usual deviation between anchors, with the reason;
+    follows, as : of a norm, what its centre is proportional to, and how sigma follows; a width that says nothing stays
+    the same part of the centre.
     """
 
     quantity: str
@@ -49,6 +63,7 @@ class NuisanceField(Strict):
     reason: Annotated[str, Field(min_length=1)] | None = None
     anchors: tuple[float, ...] = (-2.0, -1.0, 1.0, 2.0)
     interpolation: Literal["additive", "multiplicative"] = "multiplicative"
+    deviation: Deviation | None = None
     axes: tuple[Name, ...] | None = None
     correlation: Annotated[float, Field(gt=0, lt=1)] | None = None
     shared: Name | None = None
@@ -65,6 +80,8 @@ class NuisanceField(Strict):
         _check_processes(self.varies is not None, self.processes)
         if self.only and self.varies is None:
             raise ValueError("only: narrows what depends on a varied number; found no varies")
+        if self.norm is None and self.follows is not None:
+            raise ValueError("follows: belongs to a norm; found none (a varied number brings its centre with it)")
         if self.norm is None and (self.cause, self.reason) != ("own", None):
             raise ValueError("cause and reason: belong to a norm; found none (a varied number is its own cause)")
         if self.alternatives and (self.centre, self.sigma) != (0, 1):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from nuemstat.model.fields import Column, Status
+from nuemstat.model.schema_follows import GrowingWidth
 from nuemstat.strict import Strict
 
 Numbers = Annotated[tuple[float, ...], Field(min_length=1)]
@@ -19,10 +20,22 @@ class Values(Strict):
     note: str | None = None
 
 
-class ErrorValues(Values):
-    """One error per bin; `systematic` is fully correlated over the bins and adds to the covariance."""
+class ErrorColumn(Column, GrowingWidth):
+    """A column of errors; `systematic` and `uncorrelated` as in `ErrorValues`, by the names of their columns."""
+
+    systematic: str | None = None
+    uncorrelated: str | None = None
+
+
+class ErrorValues(Values, GrowingWidth):
+    """One error per bin.
+
+    `systematic` is fully correlated over the bins and adds to the covariance, `uncorrelated` is systematic in each bin
+    alone and adds in quadrature; both grow with the counts, `values` as `as` says.
+    """
 
     systematic: Numbers | None = None
+    uncorrelated: Numbers | None = None
 
     @model_validator(mode="after")
     def _above_zero(self) -> "ErrorValues":
@@ -31,7 +44,7 @@ class ErrorValues(Values):
         return self
 
 
-class SidedErrors(Strict):
+class SidedErrors(GrowingWidth):
     """The two errors of a published value, one number per bin each: value +up -down.
 
     Up holds where more is expected than the value, down where less is; both halves of 2 NLL join at the value.
@@ -53,9 +66,10 @@ class SidedErrors(Strict):
         return self
 
 
-class PublishedLimit(Strict):
+class PublishedLimit(GrowingWidth):
     """The error of a one-bin channel that makes the limit on one coupling the published one.
 
+    coupling : of one or two flavours, or a moment or charge that all flavours have in common.
     For results whose data are not public: the channel carries the limit, and nothing but the limit. The error is
     the change of the prediction from its standard value to `limit` [units of the coupling], over the standard
     deviations that `confidence` is worth.
@@ -88,7 +102,7 @@ Observed = Annotated[
 """`asimov`: the prediction itself, couplings at their defaults and nuisances at their centres."""
 
 Errors = Annotated[
-    Annotated[Column, Tag("table")]
+    Annotated[ErrorColumn, Tag("table")]
     | Annotated[ErrorValues, Tag("values")]
     | Annotated[SidedErrors, Tag("sides")]
     | Annotated[PublishedLimit, Tag("limit")]

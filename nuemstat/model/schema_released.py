@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from nuemstat.model.schema_follows import Follows
 from nuemstat.strict import Strict
 
 
@@ -10,13 +11,14 @@ class Released(Strict):
 
     use : `counts`: it is what the signal gives at the standard couplings, and new physics changes it by the ratio of
     our own counts; `shares`: our own counts, spread over those axes that neither the response nor the arrival times
-    predict as the table says, in each bin of the first axis.
+    predict as the table says, in each bin of the first axis. follows : of the counts, when the experiment grows.
     """
 
     table: str
     column: str
     use: Literal["counts", "shares"]
     source: str
+    follows: Follows | None = None
 
 
 class Alternatives(Strict):

@@ -115,6 +115,16 @@ class PowerResolution(Strict):
     scale: float = 1.0
 
 
+class FullWidthResolution(Strict):
+    """FWHM = constant + root sqrt(E/keV (1 + quadratic E))."""
+
+    type: Literal["full_width"]
+    constant: PositiveEnergy
+    root: PositiveEnergy
+    quadratic: InverseEnergy | None = None
+    scale: float = 1.0
+
+
 class PolynomialResolution(Strict):
     """sigma/keV as a polynomial in E/keV."""
 
@@ -154,6 +164,7 @@ Resolution = Annotated[
     | NoiseFanoResolution
     | SqrtResolution
     | PowerResolution
+    | FullWidthResolution
     | PolynomialResolution
     | GammaResolution
     | CalibratedResolution,
@@ -219,15 +230,27 @@ class SuppliedTensor(Strict):
     """Templates of single recoil energies in all bins of a channel, at anchors of nuisances.
 
     table : a column per nuisance [sigma], `energy`, and one column per bin; totals : a column per nuisance, `energy`
-    and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma.
+    and `efficiency`, at more anchors; pulls : the nuisances by name, in sigma; none of a response
+    without anchors.
+    rule : between anchors, the polynomial through all of them or straight lines (totals are not allowed with these);
+    between : templates are linear between their energies (points), or each stands for the bin between the midpoints to
+    its neighbours (bins).
     release : instead of files beside the model, files of a release that the user has.
     """
 
     table: str
     totals: str | None = None
-    pulls: Annotated[dict[Name, float], Field(min_length=1)]
+    pulls: dict[Name, float] = Field(default_factory=dict)
+    rule: Literal["polynomial", "linear"] = "polynomial"
+    between: Literal["points", "bins"] = "points"
     release: "ReleaseFolder | None" = None
     source: str
+
+    @model_validator(mode="after")
+    def _totals_of_polynomials(self) -> "SuppliedTensor":
+        if self.totals is not None and self.rule == "linear":
+            raise ValueError(f"totals: found {self.totals!r} with rule 'linear'; they are allowed with 'polynomial'")
+        return self
 
 
 class ReleaseFolder(Strict):

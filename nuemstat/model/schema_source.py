@@ -19,7 +19,7 @@ from nuemstat.strict import Strict
 
 
 class SolarScale(Strict):
-    """Factors on the fluxes of the standard solar model, 1 unless a nuisance moves them."""
+    """Factors on the fluxes, of the standard solar model or given, 1 unless a nuisance moves them."""
 
     pp: float = 1.0
     pep: float = 1.0
@@ -31,13 +31,37 @@ class SolarScale(Strict):
     f17: float = 1.0
 
 
+class SolarFlux(Strict):
+    """Total fluxes of branches at the Earth that take the place of the standard solar model's, as one was measured."""
+
+    pp: TotalFlux | None = None
+    pep: TotalFlux | None = None
+    be7: TotalFlux | None = None
+    b8: TotalFlux | None = None
+    hep: TotalFlux | None = None
+    n13: TotalFlux | None = None
+    o15: TotalFlux | None = None
+    f17: TotalFlux | None = None
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Fluxes by branch where one is given [1/area/time]."""
+        return {branch: flux.number for branch, flux in self if flux is not None}
+
+
 class Solar(Strict):
-    """The Sun: all branches of a standard solar model, with flavour conversion."""
+    """The Sun: all branches of a standard solar model, with flavour conversion.
+
+    flux : of a branch, all flavours, instead of the standard solar model's; scale : factors on either;
+    b8_spectrum : whose measurement of the neutrinos' energies from 8B.
+    """
 
     type: Literal["solar"]
     standard_solar_model: Literal["b16_gs98", "b16_agss09met"]
     oscillation: str
     sin2_theta23: Number | None = None
+    b8_spectrum: Literal["winter", "ortiz", "bahcall"] = "winter"
+    flux: SolarFlux = SolarFlux()
     scale: SolarScale = SolarScale()
 
 

@@ -15,6 +15,7 @@ from nuemstat import units
 from nuemstat.detector.cache import cached
 from nuemstat.detector.response import ResponseMatrix, bin_integrals, build, recoil_grid
 from nuemstat.detector.supplied import read_response
+from nuemstat.detector.tensor import Tensor
 from nuemstat.errors import ModelError
 from nuemstat.model.builders import (
     build_efficiency,
@@ -29,7 +30,7 @@ from nuemstat.model.checks import check_reach, check_spectrum
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.released import spread
 from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal
-from nuemstat.model.schema_response import RecoilGrid, Response
+from nuemstat.model.schema_response import RecoilGrid, Response, SuppliedTensor
 from nuemstat.physics import cevns, electron
 from nuemstat.physics.atom import atom
 from nuemstat.physics.couplings import CouplingScheme, scheme
@@ -102,16 +103,18 @@ def _onto(bench: Bench, response: Response, channel: ChannelField, edges: FloatA
     """Probabilities from recoil bins onto the first axis, of a tensor onto all bins of the channel."""
     if response.tensor is None:
         return response_matrix(bench, response, channel.axes[0], edges).matrix
-    tensor = bench.once(
-        ("tensor", response.tensor.table, response.tensor.totals or ""),
-        lambda: build_tensor(response.tensor, bench.files),
-    )
-    found = tensor.matrix(edges, response.tensor.pulls)
+    found = _tensor(bench, response.tensor).matrix(edges, response.tensor.pulls)
     wanted = int(np.prod([len(axis.values) - 1 for axis in channel.axes]))
     if found.shape[1] != wanted:
         path = bench.files.folder / response.tensor.table
         raise ModelError(f"{path}: found templates of {found.shape[1]} bins; the channel has {wanted}")
     return found
+
+
+def _tensor(bench: Bench, spec: SuppliedTensor) -> Tensor:
+    """The templates of a supplied response, read once whatever its pulls are."""
+    plain = spec.model_copy(update={"pulls": dict.fromkeys(spec.pulls, 0.0)})
+    return bench.once(("tensor", plain), lambda: build_tensor(plain, bench.files))
 
 
 def _spread(poly: CouplingPolynomial, shares: FloatArray) -> CouplingPolynomial:
@@ -203,12 +206,15 @@ def _edges(document: ModelDocument, bench: Bench, signal: Signal, response: Resp
     if response.recoil is None:
         raise ModelError(f"{document.name}: responses: recoil is missing")
     grid = response.recoil
-    key = ("edges", document.source, document.target, signal.interaction, grid)
-    return bench.once(key, lambda: _logarithmic_edges(document, bench, signal, grid))
+    steps = _tensor(bench, response.tensor).edges if response.tensor else np.empty(0)
+    key = ("edges", document.source, document.target, signal.interaction, grid, steps.tobytes())
+    return bench.once(key, lambda: _logarithmic_edges(document, bench, signal, grid, steps.tolist()))
 
 
-def _logarithmic_edges(document: ModelDocument, bench: Bench, signal: Signal, grid: RecoilGrid) -> FloatArray:
-    jumps: list[float] = []
+def _logarithmic_edges(
+    document: ModelDocument, bench: Bench, signal: Signal, grid: RecoilGrid, steps: list[float]
+) -> FloatArray:
+    jumps = list(steps)
     for element in document.target.formula:
         if signal.interaction == "electron":
             # Shells open at thresholds; between its points a tabulated photoabsorption is a power law.
@@ -275,9 +281,10 @@ def _exposure(document: ModelDocument, component: FluxComponent) -> float:
     formula_units = (target.mass.number if target.mass else 0.0) / (formula_mass * units.MOLAR_GRAM)
     if not component.per_time:
         return formula_units
-    if target.live_time is None:
+    time = target.rate_per or target.live_time
+    if time is None:
         raise ModelError(f"{document.name}: target.live_time is missing; a flux per time needs it")
-    return formula_units * target.live_time.number
+    return formula_units * time.number
 
 
 def _exposure_share(document: ModelDocument, channel: ChannelField) -> float:

@@ -14,6 +14,7 @@ from nuemstat.plots.diagnostics import (
     pulls_picture,
 )
 from nuemstat.plots.looks import COLOURS, DASHES, FAMILIES, JOINT_COLOUR, JOINT_LOOK, Look, group_of, looks
+from nuemstat.plots.number_scans import LimitCurve, number_scan, number_scan_picture
 from nuemstat.plots.profiles import TOP, Curve, limit_picture, profile, profile_picture, shade
 from nuemstat.plots.style import FORMATS, STYLES, check_ending, check_style, symbol, use_style
 
@@ -28,6 +29,7 @@ __all__ = [
     "TOP",
     "Band",
     "Curve",
+    "LimitCurve",
     "Look",
     "Pull",
     "bands",
@@ -43,6 +45,8 @@ __all__ = [
     "impacts_picture",
     "limit_picture",
     "looks",
+    "number_scan",
+    "number_scan_picture",
     "profile",
     "profile_picture",
     "pulls",

@@ -150,7 +150,7 @@ def _impacts(workspace: Workspace, coupling: str) -> Any:
 
 def _pictures(results: Results, found: Mapping[tuple[str, ...], Any]) -> list[Picture]:
     drawn = pictures.limits(results) + pictures.profiles(results)
-    drawn += pictures.histories(history.published(), history.ours(results))
+    drawn += pictures.histories(history.drawn(), history.ours(results))
     for key, answer in found.items():
         if isinstance(answer, str):
             continue

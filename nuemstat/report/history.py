@@ -1,78 +1,63 @@
-"""Published limits by year, from the table of the package, and ours beside them."""
+"""Published limits by year, from the collection of the package, and ours beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from nuemstat.main_job import JOINT
+from nuemstat.published_limits import PublishedLimit, published
 from nuemstat.report.content import Results
-from nuemstat.resources import data_file, models_folder
+from nuemstat.resources import models_folder
 from nuemstat.stats.results import End
-from nuemstat.tables import read_table
 from nuemstat.vocabulary import COUPLINGS, UNIVERSAL
-
-KINDS = ("official", "phenomenology", "astrophysical", "sensitivity", "ours")
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """One published limit.
+class Point:
+    """A limit in a picture by year.
 
-    coupling : magnetic_moment, millicharge or charge_radius; flavour : e, mu, tau, solar, any ...;
-    size : the largest |value| allowed, in `unit`; memory : not checked against the publication;
-    note : why it cannot be compared directly, '' when it can.
+    low : the smaller end of an interval without zero, 0 for a limit; size : the largest |value| allowed; doubtful : by
+    what it may be larger, 2 for a radius of unknown convention; origin : official, phenomenology, astrophysical,
+    sensitivity or ours; status : read, listed, quoted or computed.
     """
 
     coupling: str
     flavour: str
-    lower: str
-    upper: float
+    low: float
+    size: float
+    doubtful: float
     unit: str
-    cl: str
     experiment: str
     year: int
-    kind: str
-    source: str
-    memory: bool
-    note: str
-
-    @property
-    def size(self) -> float:
-        """The largest |value| allowed."""
-        return max(abs(self.upper), 0.0 if self.lower == "none" else abs(float(self.lower)))
+    origin: str
+    status: str
 
 
 @cache
-def published() -> tuple[Published, ...]:
-    """All rows of data/history/limits.csv, by coupling and year."""
-    table = read_table(data_file("history/limits.csv"))
-    words = [table.words(name) for name in ("coupling", "flavour", "lower", "unit", "cl", "experiment", "kind",
-                                            "source", "status", "note")]  # fmt: skip
-    rows = []
-    for coupling, flavour, lower, unit, cl, experiment, kind, source, status, note, upper, year in zip(
-        *words, table.numbers("upper"), table.numbers("year"), strict=True
-    ):
-        rows.append(
-            Published(
-                coupling=coupling,
-                flavour=flavour,
-                lower=lower,
-                upper=float(upper),
-                unit=unit,
-                cl=cl,
-                experiment=experiment,
-                year=int(year),
-                kind=kind,
-                source=source,
-                memory=status == "memory",
-                note="" if note == "none" else note,
-            )
-        )
-    return tuple(rows)
+def drawn() -> tuple[Point, ...]:
+    """Published limits that can be compared with one another, by coupling and year."""
+    return tuple(_point(row) for row in published() if row.compared)
 
 
-def ours(results: Results) -> tuple[Published, ...]:
-    """Our limits as rows of the same form: at the year of the data, the joint fit after everything else."""
+def _point(row: PublishedLimit) -> Point:
+    lower, upper = row.ends
+    apart = lower is not None and lower * upper > 0  # from zero
+    return Point(
+        coupling=row.coupling,
+        flavour=row.flavour,
+        low=min(abs(lower), abs(upper)) if lower is not None and apart else 0.0,
+        size=row.size,
+        doubtful=2.0 if row.convention == "not stated" else 1.0,
+        unit=row.unit,
+        experiment=row.experiment,
+        year=row.year,
+        origin=row.origin,
+        status=row.status,
+    )
+
+
+def ours(results: Results) -> tuple[Point, ...]:
+    """Our limits in the same form: at the year of the data, the joint fit after everything else."""
     last = max(row.year for row in published()) + 2
     rows = []
     for entry in results.limits:
@@ -80,19 +65,17 @@ def ours(results: Results) -> tuple[Published, ...]:
         if entry.upper_limit is None or not flavour:
             continue
         rows.append(
-            Published(
+            Point(
                 coupling=kind,
                 flavour=flavour,
-                lower="none",
-                upper=entry.upper_limit,
+                low=0.0,
+                size=entry.upper_limit,
+                doubtful=1.0,
                 unit=entry.unit,
-                cl=f"{100 * entry.cl:g}",
                 experiment=entry.experiment,
                 year=last if entry.experiment == JOINT else _year(entry.experiment) or last,
-                kind="ours",
-                source="this report",
-                memory=False,
-                note="",
+                origin="ours",
+                status="computed",
             )
         )
     return tuple(rows)

@@ -11,6 +11,7 @@ from typing import Any
 from nuemstat import __version__
 from nuemstat.main_job import JOINT
 from nuemstat.plots import FAMILIES, JOINT_LOOK, Look, looks
+from nuemstat.published_limits import published
 from nuemstat.report import history, tables
 from nuemstat.report.content import Results
 from nuemstat.report.drawing import VARIABLES, Picture
@@ -86,9 +87,13 @@ def _sections(page: Page) -> list[tuple[str, str, list[str]]]:
             paragraph("Twice the log-likelihood above its minimum, nuisances fitted; the joint fit is the thick line."),
             _figures(by_kind["profile"])]),
         ("history", "History", [
-            paragraph("Largest absolute value allowed, by year. Open symbols are numbers from memory that were not "
-                      "checked against the publication; stars are ours, the joint fit at the right end."),
-            _figures(by_kind["history"]), tables.history(history.published())]),
+            paragraph("Largest absolute value allowed, by year. Open symbols are numbers that were seen in quotations "
+                      "only; bars span intervals without zero; dotted lines go to twice the value of a radius whose "
+                      "convention was not seen; stars are ours, the joint fit at the right end. Orders of magnitude "
+                      "and limits under conditions of their own stand in the table only. Numbers of the Particle Data "
+                      "Group (CC BY 4.0; F. Takahashi et al., Int. J. Mod. Phys. A 41 (2026) 2630011) are selected "
+                      "and converted."),
+            _figures(by_kind["history"]), tables.history(published())]),
         ("spectra", "Spectra", [
             paragraph("Each experiment's own best fit, and its best fits with a universal coupling held at its limit."),
             _figures(by_kind["spectrum"])]),

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from nuemstat import plots
 from nuemstat.report.content import Results
 from nuemstat.report.drawing import Picture
-from nuemstat.report.history import Published
+from nuemstat.report.history import Point
 from nuemstat.report.spectra import Spectrum
 
 if TYPE_CHECKING:
@@ -107,13 +107,14 @@ def _draw_profile(
             line.set_gid(f"who:{line.get_label()}")
 
 
-def histories(published: Sequence[Published], ours: Sequence[Published]) -> list[Picture]:
+def histories(published: Sequence[Point], ours: Sequence[Point]) -> list[Picture]:
     """Limits by year, one picture per kind of coupling; ours on top."""
     found = []
     for coupling in dict.fromkeys(row.coupling for row in (*published, *ours)):
-        rows = [row for row in (*published, *ours) if row.coupling == coupling and not row.note]
+        rows = [row for row in (*published, *ours) if row.coupling == coupling]
+        unit = rows[0].unit
         cells = [
-            f"{r.experiment},{r.flavour},{r.year},{r.size:.6g},{r.kind},{'memory' if r.memory else 'read'}"
+            f"{r.experiment},{r.flavour},{r.year},{r.low:.6g},{r.size:.6g},{r.doubtful:g},{r.origin},{r.status}"
             for r in rows
         ]
         found.append(
@@ -121,79 +122,96 @@ def histories(published: Sequence[Published], ours: Sequence[Published]) -> list
                 name=f"history-{coupling}",
                 title=f"Limits on {coupling} by year",
                 alt=f"{len(rows)} limits between {min(r.year for r in rows)} and {max(r.year for r in rows)}, "
-                f"the largest allowed absolute value in {rows[0].unit} on a logarithmic axis; open symbols are "
-                "numbers from memory; stars are ours. The table of published limits has them all.",
+                f"the largest allowed absolute value in {unit} on a logarithmic axis; open symbols are numbers seen "
+                "in quotations only; bars span intervals without zero; dotted lines go to twice the value where the "
+                "convention of a radius is not known; stars are ours. The table of published limits has them all.",
                 csv=_csv(
                     f"limits on {coupling} by year",
-                    ("experiment", "flavour", "year", f"size [{rows[0].unit}]", "kind", "status"),
+                    ("experiment", "flavour", "year", f"low [{unit}]", f"size [{unit}]", "doubtful by", "origin",
+                     "status"),
                     cells,
                 ),
                 draw=partial(_draw_history, rows, coupling),
                 size=(5.6, 4.6),
             )
-        )
+        )  # fmt: skip
     return found
 
 
-def _draw_history(rows: Sequence[Published], coupling: str, figure: "Figure") -> None:
+def _colour(flavour: str) -> str:
+    return plots.COLOURS[_FLAVOURS[flavour]].lower() if flavour in _FLAVOURS else GREY
+
+
+def _draw_history(rows: Sequence[Point], coupling: str, figure: "Figure") -> None:
     axes = figure.add_subplot()
     axes.set_yscale("log")
-    for row in sorted(rows, key=lambda row: row.kind == "ours"):
-        colour = plots.COLOURS[_FLAVOURS[row.flavour]].lower() if row.flavour in _FLAVOURS else GREY
-        mine = row.kind == "ours"
+    for row in sorted(rows, key=lambda row: row.origin == "ours"):
+        colour = _colour(row.flavour)
+        mine, quoted = row.origin == "ours", row.status == "quoted"
+        if row.low:
+            axes.plot([row.year] * 2, [row.low, row.size], color=colour, linewidth=1.6)
+        if row.doubtful > 1:
+            axes.plot([row.year] * 2, [row.size, row.doubtful * row.size], color=colour, linewidth=1, linestyle=":")
         axes.plot(
             [row.year],
             [row.size],
-            marker=_MARKERS[row.kind],
+            marker=_MARKERS[row.origin],
             markersize=11 if mine else 6,
             color=colour,
-            markerfacecolor="#ffffff" if row.memory else colour,
+            markerfacecolor="#ffffff" if quoted else colour,
             markeredgecolor=plots.JOINT_COLOUR if mine else colour,
             markeredgewidth=0.7 if mine else 1.2,
             linestyle="none",
-            gid=f"tip:{row.experiment} {row.year}, {row.flavour}, {row.size:.3g} {row.unit}",
+            gid=f"tip:{row.experiment} {row.year}, {row.flavour}, {row.size:.3g} {row.unit}"
+            + (", quoted" if quoted else ""),
         )
+    first, last = min(row.year for row in rows), max(row.year for row in rows)
     for row in _apart(_records(rows), rows):
-        axes.annotate(row.experiment, (row.year, row.size), xytext=(4, 4), textcoords="offset points", fontsize=6.5)
+        late = row.year > first + 0.8 * (last - first)
+        axes.annotate(row.experiment, (row.year, row.size), xytext=(-4 if late else 4, 4), textcoords="offset points",
+                      fontsize=6.5, ha="right" if late else "left")  # fmt: skip
     _history_legend(axes, rows)
     axes.set_xlabel("year")
     axes.set_ylabel(f"limit on |{plots.symbol(coupling).replace('$  [', '$|  [')}")
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
 
 
-def _history_legend(axes: "Axes", rows: Sequence[Published]) -> None:
+def _history_legend(axes: "Axes", rows: Sequence[Point]) -> None:
     from matplotlib.lines import Line2D
 
-    kinds = [kind for kind in _MARKERS if any(row.kind == kind for row in rows)]
+    origins = [origin for origin in _MARKERS if any(row.origin == origin for row in rows)]
     flavours = [name for name in _FLAVOURS if any(row.flavour == name for row in rows)]
-    handles = [Line2D([], [], marker=_MARKERS[k], color=GREY, linestyle="none", label=k) for k in kinds]
-    handles.append(
-        Line2D([], [], marker="o", color=GREY, markerfacecolor="#ffffff", linestyle="none", label="from memory")
-    )
-    for name in flavours:
-        colour = plots.COLOURS[_FLAVOURS[name]].lower()
-        handles.append(Line2D([], [], color=colour, linewidth=5, label=f"flavour {name}"))
+    handles = [Line2D([], [], marker=_MARKERS[k], color=GREY, linestyle="none", label=k) for k in origins]
+    if any(row.status == "quoted" for row in rows):
+        handles.append(
+            Line2D([], [], marker="o", color=GREY, markerfacecolor="#ffffff", linestyle="none", label="quoted only")
+        )
+    handles += [Line2D([], [], color=_colour(name), linewidth=5, label=f"flavour {name}") for name in flavours]
+    if any(row.flavour not in _FLAVOURS for row in rows):
+        handles.append(Line2D([], [], color=GREY, linewidth=5, label="others"))
     axes.legend(
         handles=handles, frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
     )
 
 
-def _records(rows: Sequence[Published]) -> list[Published]:
-    """Laboratory limits that were the strongest of their flavour when they came, the first and every halving."""
+def _records(rows: Sequence[Point]) -> list[Point]:
+    """Laboratory limits that were the strongest of their flavour when they came, the first and every halving; numbers
+    that are quoted only set no record."""
     best: dict[str, float] = {}
     found = []
     for row in sorted(rows, key=lambda row: (row.year, row.size)):
-        if row.kind in ("official", "phenomenology") and row.size < 0.55 * best.get(row.flavour, np.inf):
+        laboratory = row.origin in ("official", "phenomenology") and row.status != "quoted" and not row.low
+        if laboratory and row.size < 0.55 * best.get(row.flavour, np.inf):
             best[row.flavour] = row.size
             found.append(row)
     return found
 
 
-def _apart(chosen: Sequence[Published], rows: Sequence[Published]) -> list[Published]:
+def _apart(chosen: Sequence[Point], rows: Sequence[Point]) -> list[Point]:
     """Those whose names can be written without covering each other; the wide axes are measured by all rows."""
     years = max(row.year for row in rows) - min(row.year for row in rows) or 1
     decades = np.log10(max(row.size for row in rows) / min(row.size for row in rows)) or 1.0
-    kept: list[Published] = []
+    kept: list[Point] = []
     for row in chosen:
         beside = [r for r in kept if abs(r.year - row.year) < 0.24 * years]
         if all(abs(np.log10(r.size / row.size)) > 0.045 * decades for r in beside):
@@ -205,7 +223,10 @@ def spectra(found: Sequence[Spectrum]) -> list[Picture]:
     """Data, best fit and processes of every channel, and the best fits with couplings at their limits."""
     pictures = []
     for spectrum in found:
-        columns = {"observed": spectrum.observed, "error": spectrum.errors, "best_fit": spectrum.total}
+        columns = {"observed": spectrum.observed, "error": spectrum.errors}
+        if (spectrum.errors_below != spectrum.errors).any():
+            columns["error_below"] = spectrum.errors_below
+        columns["best_fit"] = spectrum.total
         columns |= dict(spectrum.processes) | {f"{name}_at_limit": v for name, v in spectrum.at_limit.items()}
         table = np.column_stack([spectrum.edges[:-1], spectrum.edges[1:], *columns.values()])
         unit = spectrum.unit
@@ -244,7 +265,8 @@ def _draw_spectrum(spectrum: Spectrum, figure: "Figure") -> None:
         colour, dashes = plots.COLOURS[i].lower(), DASHES[i + 1]
         axes.stairs(counts, edges, color=colour, linestyle=dashes, linewidth=1.5, label=f"{name} at limit", zorder=3)
     many = spectrum.observed.size > 60
-    axes.errorbar(middle, spectrum.observed, spectrum.errors, fmt=".", color=plots.JOINT_COLOUR,
+    bars = np.array([spectrum.errors_below, spectrum.errors])
+    axes.errorbar(middle, spectrum.observed, bars, fmt=".", color=plots.JOINT_COLOUR,
                   markersize=2 if many else 4, elinewidth=0.6 if many else 0.9, label="data", zorder=5)  # fmt: skip
     if edges[0] > 0 and edges[-1] / edges[0] > 100:
         axes.set_xscale("log")
@@ -263,7 +285,7 @@ def _spectrum_scale(axes: "Axes", spectrum: Spectrum) -> None:
         axes.set_yscale("log")
         axes.set_ylim(0.5 * float(positive.min()), 2 * max(top, float(spectrum.total.max())))
     else:
-        low = min(0.0, float((spectrum.observed - spectrum.errors).min()))
+        low = min(0.0, float((spectrum.observed - spectrum.errors_below).min()))
         axes.set_ylim(1.05 * low, 1.15 * max(top, float(spectrum.total.max())))
 
 

@@ -22,7 +22,8 @@ from nuemstat.workspace.document import Channel, Workspace
 class Spectrum:
     """One channel along one of its axes, summed over the others.
 
-    edges : in `unit`, shape (n + 1,); observed, errors, total : shape (n,); processes, at_limit : name -> shape (n,);
+    edges : in `unit`, shape (n + 1,); observed, errors (above and below), total : shape (n,);
+    processes, at_limit : name -> shape (n,);
     at_limit : best fits with that coupling held at its limit.
     """
 
@@ -33,6 +34,7 @@ class Spectrum:
     edges: FloatArray
     observed: FloatArray
     errors: FloatArray
+    errors_below: FloatArray
     total: FloatArray
     processes: Mapping[str, FloatArray]
     at_limit: Mapping[str, FloatArray]
@@ -45,7 +47,8 @@ def spectra(limits: Sequence[LimitEntry], workspace: Workspace) -> tuple[Spectru
     ------
     FitError : the best fit cannot be trusted.
     """
-    likelihood = prepare(workspace).likelihood
+    problem = prepare(workspace)
+    workspace, likelihood = problem.workspace, problem.likelihood  # with a parameter for each bin that has its own
     best = global_minimum(likelihood, starts(likelihood, ()))
     total = _by_channel(likelihood, best.x)
     parts = {name: _part(workspace, likelihood, name, best.x) for name in _processes(workspace)}
@@ -123,16 +126,17 @@ def _along(
         unit=axis.unit,
         edges=np.array(axis.edges),
         observed=projected(np.array(channel.observed)),
-        errors=np.sqrt(projected(_variances(channel))),
+        errors=np.sqrt(projected(_variances(channel, channel.errors))),
+        errors_below=np.sqrt(projected(_variances(channel, channel.errors_below or channel.errors))),
         total=projected(total),
         processes={name: projected(counts) for name, counts in values.items()},
         at_limit={name: projected(counts) for name, counts in limits.items()},
     )
 
 
-def _variances(channel: Channel) -> FloatArray:
-    if channel.errors is not None:
-        return np.array(channel.errors) ** 2
+def _variances(channel: Channel, errors: tuple[float, ...] | None) -> FloatArray:
+    if errors is not None:
+        return np.array(errors) ** 2
     if channel.covariance is not None:
         return np.array(channel.covariance).diagonal()
     return np.array(channel.observed)

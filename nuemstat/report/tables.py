@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nuemstat.published_limits import PublishedLimit, names
 from nuemstat.report import html
 from nuemstat.report.content import LimitEntry, Results
-from nuemstat.report.history import Published, Theirs
+from nuemstat.report.history import Theirs
 from nuemstat.report.html import Row, cell, number
 from nuemstat.report.joint import written
 from nuemstat.stats.results import FitResult
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.combine import sharing
 from nuemstat.workspace.document import Workspace
 
@@ -85,8 +87,9 @@ def _band(ends: Sequence[float | None]) -> html.Cell:
     return html.Cell(f"{low} … {high}", ends[1], "number")
 
 
-def history(published: Sequence[Published]) -> str:
-    """The published limits behind the pictures by year."""
+def history(published: Sequence[PublishedLimit]) -> str:
+    """The published limits behind the pictures by year, radii in our convention."""
+    known = names(published)
     rows = [
         Row(
             (
@@ -94,40 +97,27 @@ def history(published: Sequence[Published]) -> str:
                 cell(row.year, row.year),
                 cell(row.coupling),
                 cell(row.flavour),
-                cell(
-                    f"< {row.upper:.3g}" if row.lower == "none" else f"[{float(row.lower):.3g}, {row.upper:.3g}]",
-                    row.size,
-                    "set",
-                ),
+                cell(row.written, row.size, "set"),
                 cell(row.unit),
                 cell(row.cl + (" %" if row.cl[0].isdigit() else "")),
-                cell(row.kind),
-                cell("memory" if row.memory else "read", style="memory" if row.memory else ""),
-                cell(row.source),
-                cell(row.note),
+                cell(row.kind.replace("_", " ")),
+                cell(row.origin),
+                cell(row.status, style="quoted" if row.status == "quoted" else ""),
+                cell(row.read_in, style="remark"),
+                cell(row.source, style="remark"),
+                cell(row.remarks(known), style="remark"),
             )
         )
         for row in published
     ]
-    columns = (
-        "experiment",
-        "year",
-        "coupling",
-        "flavour",
-        "limit",
-        "unit",
-        "level",
-        "kind",
-        "status",
-        "source",
-        "note",
-    )
+    columns = ("experiment", "year", "coupling", "flavour", "limit", "unit", "level", "kind", "by", "status", "read in",
+               "source", "remarks")  # fmt: skip
     return html.table("Published limits by year", columns, rows, identity="history-table")
 
 
 def pulls(fit: FitResult, workspace: Workspace) -> str:
     """Nuisances at the best fit."""
-    rows = []
+    rows, workspace = [], expanded(workspace)
     for name, item in fit.nuisances.items():
         parameter = workspace.parameter(name)
         error = None if item.error is None or item.pull is None else item.error / parameter.sigma

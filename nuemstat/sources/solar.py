@@ -22,7 +22,7 @@ from nuemstat.vocabulary import FLAVOURS
 
 BRANCHES: Final = ("pp", "pep", "be7", "b8", "hep", "n13", "o15", "f17")
 SOLAR_MODELS: Final = ("b16_gs98", "b16_agss09met")
-B8_SPECTRA: Final = ("winter", "ortiz")
+B8_SPECTRA: Final = ("winter", "ortiz", "bahcall")
 OSCILLATION_SHIFTS: Final = ("s12_sq", "s13_sq", "dm21")
 
 _FLUXES, _LINES = "solar/fluxes_b16.csv", "solar/lines.csv"
@@ -124,8 +124,9 @@ class SolarSource:
     """The Sun by day: a standard solar model with adiabatic flavour conversion.
 
     standard_solar_model : one of `SOLAR_MODELS`; oscillation : name of a parameter set; s23_sq : takes the place
-    of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at 0; scale : factor on
-    the flux of a branch, 1 where not named; b8_spectrum : ``"winter"`` or ``"ortiz"``; branches : those to keep.
+    of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at 0; flux : of a branch
+    at the Earth, all flavours [1/area/time], instead of the solar model's; scale : factor on the flux of a branch, 1
+    where not named; b8_spectrum : one of `B8_SPECTRA`; branches : those to keep.
     The regions of production and the electron density are those of B16-GS98 for both compositions.
 
     Raises
@@ -137,6 +138,7 @@ class SolarSource:
     oscillation: str = "pdg2020"
     s23_sq: float = 0.545
     oscillation_shift: Mapping[str, float] = field(default_factory=dict)
+    flux: Mapping[str, float] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     b8_spectrum: str = "winter"
     branches: tuple[str, ...] = BRANCHES
@@ -144,6 +146,7 @@ class SolarSource:
     def __post_init__(self) -> None:
         _check_model(self.standard_solar_model)
         oscillation_parameters(self.oscillation)
+        check_names("solar flux", self.flux, BRANCHES)
         check_names("solar scale", self.scale, BRANCHES)
         check_names("solar branches", dict.fromkeys(self.branches, 1.0), BRANCHES)
         check_names("solar oscillation_shift", self.oscillation_shift, OSCILLATION_SHIFTS)
@@ -168,7 +171,8 @@ class SolarSource:
         return tuple(component for branch in self.branches for component in self._branch(branch))
 
     def _branch(self, branch: str) -> tuple[FluxComponent, ...]:
-        total = total_fluxes(self.standard_solar_model)[branch] * self.scale.get(branch, 1.0)
+        modelled = total_fluxes(self.standard_solar_model)[branch]
+        total = self.flux.get(branch, modelled) * self.scale.get(branch, 1.0)
         born = unit_spectrum(branch, b8_spectrum=self.b8_spectrum).scaled(total)
         nodes = flavour_shares(self.survival(branch, born.energies), self.parameters())
         line_energies = np.array([energy for energy, _ in born.lines])

@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 
 from nuemstat.errors import FitError
@@ -27,6 +28,8 @@ _NEAR = 0.03
 """In ln root: how near to a level a fit has to come before its slope leads to it."""
 _CLOSE = 0.01
 """Of a step: the last correction by the slope."""
+_NOTHING = 1e-9
+"""Of what the coupling adds: less is the rounding of what nuisances take up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,15 @@ class Asimov:
 
     def reach(self, level: float) -> float:
         """The value above the truth at which the root is `level`, followed by fits; infinite where it never is."""
-        far = float(self.bounds[1] - self.value)
+        far, flat = float(self.bounds[1] - self.value), 0.0
         for _ in range(_STEPS):
             distance = min(self._guess(level), far)
             if not isfinite(distance):
                 break
+            if distance <= flat:  # free parameters take all up to there
+                distance = min(sqrt(flat * min((n.distance for n in self._nodes()), default=4 * flat)), far)
             node = self._node(distance)
+            flat = flat if node is not None else max(flat, distance)
             if node is not None and abs(miss := log(level / node.root)) < _NEAR and node.power > 0.1:
                 return self.value + min(distance * exp(miss / node.power), far)
             if distance == far and (node is None or node.root < level):
@@ -185,7 +191,9 @@ def moments(likelihood: Likelihood, x: FloatArray, index: int) -> FloatArray:
     """How strongly the data see what the coupling adds to the counts in first and second order, shape (2, 2).
 
     Entry (i, j) is the product of both additions in the metric of the data, with the nuisances' directions projected
-    out; away from `x` the coupling t adds t (first) + t^2 (second) counts.
+    out; away from `x` the coupling t adds t (first) + t^2 (second) counts. Parameters at a bound do not move. Where
+    free ones take all that the coupling adds, as a background does that is free in each bin, they do so up to their
+    bounds only: then the constrained ones alone are projected out, for the scale.
     """
     counts, jacobian = likelihood.jacobian(x)
     step = np.zeros(x.size)
@@ -197,10 +205,21 @@ def moments(likelihood: Likelihood, x: FloatArray, index: int) -> FloatArray:
     weight = likelihood.terms.weights(counts[None])[1]
     parts = [rows[None, :, part] for part in likelihood.terms.slices]
     matrix = np.sum(likelihood.terms.fisher(weight, parts), axis=0)[0]
-    nuisances = matrix[:n, :n] + np.diag(likelihood.constrained[others].astype(float))
+    matrix[np.arange(n), np.arange(n)] += likelihood.constrained[others]
+    inside = ((x > likelihood.bounds[:, 0]) & (x < likelihood.bounds[:, 1]))[others]
+    seen = _left(matrix, inside)
+    if seen.diagonal().max() > _NOTHING * matrix.diagonal()[n:].max():
+        return seen
+    return _left(matrix, inside & likelihood.constrained[others])
+
+
+def _left(matrix: FloatArray, movable: npt.NDArray[np.bool_]) -> FloatArray:
+    """What is left of the last two rows and columns with movable parameters projected out, shape (2, 2)."""
+    n, kept = len(movable), np.flatnonzero(movable)
+    nuisances, mixed = matrix[np.ix_(kept, kept)], matrix[kept, n:]
     size = np.sqrt(np.maximum(nuisances.diagonal(), 1e-300))
     inverse = np.linalg.pinv(nuisances / np.outer(size, size), hermitian=True) / np.outer(size, size)
-    return np.asarray(matrix[n:, n:] - matrix[n:, :n] @ inverse @ matrix[:n, n:])
+    return np.asarray(matrix[n:, n:] - mixed.T @ inverse @ mixed)
 
 
 def rough_ends(seen: FloatArray, height: float, limits: Sequence[float] | FloatArray) -> Pair:

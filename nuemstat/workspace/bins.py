@@ -118,7 +118,7 @@ class _Expansion:
         found = self.workspace.parameter(name)
         if found.kind != "free":
             raise self._misfit(name, "a shapefactor needs a free parameter")
-        return self._add(name, found.model_copy(update={"name": f"{name}__bin{place}"}))
+        return self._add(name, found.model_copy(update={"name": bin_name(name, place)}))
 
     def _normal(self, name: str, channel: Channel, place: int, error: float) -> str:
         found = self._constrained(name, "normal")
@@ -167,6 +167,22 @@ class _Expansion:
 
     def _misfit(self, name: str, why: str) -> WorkspaceError:
         return WorkspaceError(f"{self.workspace.name}: {name} ({self.workspace.parameter(name).kind}): {why}")
+
+
+def bin_name(name: str, place: int) -> str:
+    """Name of the factor of one bin."""
+    return f"{name}__bin{place}"
+
+
+def shape_factors(workspace: Workspace) -> dict[str, int]:
+    """The parameters of shape factors, and how many bins each has."""
+    return {
+        modifier.parameter: channel.size
+        for channel in workspace.channels
+        for sample in channel.samples
+        for modifier in sample.modifiers
+        if modifier.type == "shapefactor"
+    }
 
 
 def relative_errors(channel: Channel) -> dict[str, FloatArray]:

@@ -19,6 +19,7 @@ from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
 from nuemstat.strict import Name, Strict, one_line
+from nuemstat.workspace.bins import expanded
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.hs3_gaussian import is_native
 from nuemstat.workspace.pyhf_schema import pyhf_document
@@ -161,16 +162,13 @@ def verify_histfactory(workspace: Workspace, points: CheckPoints, document: Any,
 
 def _forms(workspace: Workspace, likelihood: Likelihood, reference: Mapping[str, float], stock: StockPyhf) -> Forms:
     """2 NLL above the reference of the pyhf form, by stock pyhf, and of the HS3 form."""
-    exact = [channel for channel in workspace.channels if is_native(channel)]
-    weights = {c.name: np.linalg.inv(c.covariance or np.diag(np.square(c.errors or ()))) for c in exact}
+    exact = {c.name: likelihood.terms.only(i) for i, c in enumerate(workspace.channels) if is_native(c)}
 
     def both(values: Mapping[str, float]) -> FloatArray:
         channels, constraints = stock.terms(values)
         pyhf = sum(channels.values()) + constraints
-        expected = likelihood.expected(likelihood.vector(values)) if exact else {}
-        for channel in exact:
-            pulls = expected[channel.name] - np.array(channel.observed)
-            channels[channel.name] = float(pulls @ weights[channel.name] @ pulls)
+        counts = likelihood.counts(likelihood.vector(values))
+        channels |= {name: float(terms.value(counts)) for name, terms in exact.items()}
         return np.array([pyhf, sum(channels.values()) + constraints])
 
     zero = both(reference)
@@ -205,7 +203,7 @@ def _differences(function: Evaluate, reference: Mapping[str, float]) -> Evaluate
 
 def _reference(workspace: Workspace) -> dict[str, float]:
     """Free parameters at the best fit, in workspace numbers."""
-    free = [p for p in workspace.parameters if p.kind == "free"]
+    free = [p for p in expanded(workspace).parameters if p.kind == "free"]
     if not free:
         return {}
     best = fit(workspace).nuisances

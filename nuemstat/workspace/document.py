@@ -101,17 +101,12 @@ class Channel(Strict):
         """Number of bins in all."""
         return int(np.prod(self.shape))
 
-    def one_error_per_bin(self, where: str) -> None:
-        """Refuse two-sided errors where a form has no words for them; `where` is that form.
-
-        Raises
-        ------
-        WorkspaceError : the channel has errors_below.
-        """
-        if self.errors_below is not None:
-            raise WorkspaceError(
-                f"channel {self.name}: found errors that differ on both sides; one error per bin is allowed in {where}"
-            )
+    @property
+    def wider_errors(self) -> Numbers | None:
+        """Errors for a form with room for one per bin: the wider of two sides, so that no limit becomes stronger."""
+        if self.errors is None or self.errors_below is None:
+            return self.errors
+        return tuple(max(sides) for sides in zip(self.errors, self.errors_below, strict=True))
 
     @model_validator(mode="after")
     def _lengths(self) -> "Channel":

@@ -163,13 +163,14 @@ def _tables(workspace: Workspace, points: CheckPoints) -> Iterator[tuple[str, tu
     for number, channel in enumerate(workspace.channels, start=1):
         counts = expected[first : first + channel.size]
         text = f"{channel.experiment}, channel {channel.name}: observed, and expected at the reference point."
-        yield f"Channel {number}", (text, _channel_table(channel, counts))
+        yield f"Channel {number}", (text, channel_table(channel, counts))
         first += channel.size
     text = "2 NLL above the reference point at the check points, whose values are in the file of check points."
     yield "Check points", (text, _points_table(points))
 
 
-def _channel_table(channel: Channel, expected: FloatArray) -> dict[str, Any]:
+def channel_table(channel: Channel, expected: FloatArray) -> dict[str, Any]:
+    """What was observed with its errors, and expected, bin by bin; expected : shape (n_bins,)."""
     places = np.unravel_index(np.arange(channel.size), channel.shape)
     independent = [
         {
@@ -181,8 +182,8 @@ def _channel_table(channel: Channel, expected: FloatArray) -> dict[str, Any]:
     variances = None if channel.covariance is None else np.diag(np.array(channel.covariance))
     errors = channel.errors if variances is None else tuple(np.sqrt(variances).tolist())
     observed: list[dict[str, Any]] = [{"value": value} for value in channel.observed]
-    for cell, error in zip(observed, errors or (), strict=False):
-        cell["errors"] = [{"symerror": error}]
+    for cell, error, below in zip(observed, errors or (), channel.errors_below or errors or (), strict=False):
+        cell["errors"] = [{"symerror": error} if error == below else {"asymerror": {"plus": error, "minus": -below}}]
     return {
         "independent_variables": independent,
         "dependent_variables": [

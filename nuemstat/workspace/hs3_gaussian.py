@@ -1,7 +1,8 @@
 """Gaussian channels in HS3's own words: one `gaussian_dist` per bin, whose mean is a formula of the parameters.
 
 Nothing is lost: all interpolations of this package are polynomials between two ends that go on as lines or
-exponentials, and these can be said with `abs`, `exp` and products. A covariance is written in its eigenbasis.
+exponentials, and these can be said with `abs`, `exp` and products. A covariance is written in its eigenbasis. Errors
+that differ on both sides become the upper one, around a mean that is stretched where less is expected than observed.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,6 @@ class Formulas:
         ------
         WorkspaceError : its covariance is not positive definite.
         """
-        channel.one_error_per_bin("HS3")
         parts = [self._sample(channel, sample) for sample in channel.samples]
         means = [self._named(f"{channel.name}__bin{i}__expected", " + ".join(_bin(i, *part) for part in parts))
                  for i in range(channel.size)]  # fmt: skip
@@ -63,8 +63,11 @@ class Formulas:
             sums = [" + ".join(f"{_number(v)}*{m}" for v, m in zip(row, means, strict=True)) for row in vectors.T]
             means = [self._named(f"{channel.name}__mode{i}__expected", text) for i, text in enumerate(sums)]
             observed, sigmas = vectors.T @ observed, np.sqrt(variances)
-        for mean, value, sigma in zip(means, observed.tolist(), sigmas.tolist(), strict=True):
-            name = mean.removesuffix("__expected")
+        names = [mean.removesuffix("__expected") for mean in means]
+        if channel.errors_below is not None:
+            sides = zip(names, means, observed.tolist(), sigmas / np.array(channel.errors_below), strict=True)
+            means = [self._named(f"{name}__bent", _bent(mean, value, ratio)) for name, mean, value, ratio in sides]
+        for name, mean, value, sigma in zip(names, means, observed.tolist(), sigmas.tolist(), strict=True):
             self.data |= {f"{name}__observed": value, f"{name}__sigma": sigma}  # RooFit reads mere numbers to 6 digits
             self.distributions.append(gaussian(name, f"{name}__observed", mean, f"{name}__sigma"))
 
@@ -155,6 +158,15 @@ def _bin(place: int, factors: Sequence[str], added: Terms, ratios: Terms) -> str
         return "0"
     powers = [f"exp({' + '.join(grown)})"] if grown else []
     return "*".join([*factors, f"({' + '.join(terms)})", *powers])
+
+
+def _bent(mean: str, observed: float, ratio: float) -> str:
+    """A mean whose distance below the observed value is stretched, so that the error above holds there, too.
+
+    ratio : of the error above to that below.
+    """
+    away = f"({mean} - {_number(observed)})"
+    return f"{_number(observed)} + {_number(0.5 + 0.5 * ratio)}*{away} + {_number(0.5 - 0.5 * ratio)}*abs{away}"
 
 
 def _term(value: float, name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nuemstat.workspace.bins import shape_factors
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.pyhf_samples import Ledger
 
@@ -35,7 +36,7 @@ def modifier_settings(ledger: Ledger) -> dict[str, dict[str, str]]:
 
 
 def factor_settings(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
-    """Settings of the normfactors: couplings other than `poi`, and powers, are fixed at their default."""
+    """Settings of normfactors, couplings other than `poi` and powers fixed at their default, and of shape factors."""
     numbers = resolved(ledger.workspace, {})
     for label, (name, power) in ledger.ties.items():
         definition = ledger.workspace.parameter(name)
@@ -49,6 +50,17 @@ def factor_settings(ledger: Ledger, poi: str) -> Iterator[dict[str, Any]]:
             "bounds": [[corners[0], corners[-1]]],
             "fixed": label != poi and not (definition.kind == "free" and power == 1),
         }
+    yield from _shape_settings(ledger)
+
+
+def _shape_settings(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """Settings of shape factors, one value per bin; pyhf's own bounds of 0 and 10 would be others."""
+    for name, size in shape_factors(ledger.workspace).items():
+        definition = ledger.workspace.parameter(name)
+        low, high = definition.bounds
+        reach = COUPLING_RANGE * max(1.0, abs(definition.default))
+        pair = [-reach if low is None else low, reach if high is None else high]
+        yield {"name": name, "inits": [definition.default] * size, "bounds": [pair] * size, "fixed": False}
 
 
 def nuisance_settings(ledger: Ledger) -> Iterator[dict[str, Any]]:

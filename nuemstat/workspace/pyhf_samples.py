@@ -93,9 +93,8 @@ class Basis:
         """The basis in which a Poisson distribution around the pedestal has the channel's errors."""
         if channel.statistic == "poisson":
             return cls()
-        channel.one_error_per_bin("pyhf's words")
-        if channel.errors is not None:
-            return cls(None, np.sqrt(pedestal) / np.array(channel.errors), pedestal)
+        if channel.wider_errors is not None:
+            return cls(None, np.sqrt(pedestal) / np.array(channel.wider_errors), pedestal)
         variances, vectors = np.linalg.eigh(np.array(channel.covariance))
         if variances[0] <= 0:
             raise WorkspaceError(f"channel {channel.name}: covariance: it is not positive definite")
@@ -130,6 +129,11 @@ def with_data(
             "pseudo-counts. Within three sigma 2 NLL is right to 2e-3 per bin (1e8 pseudo-counts); expected values "
             "are exact."
         )
+        if channel.errors_below is not None:
+            ledger.notes.append(
+                f"channel {channel.name} has errors that differ on both sides; both are written as the wider one: "
+                "limits from this file are no stronger than those of the workspace."
+            )
     return {"name": channel.name, "samples": samples}, {"name": channel.name, "data": observed}
 
 

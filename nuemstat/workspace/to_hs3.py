@@ -20,6 +20,7 @@ from nuemstat import __version__
 from nuemstat.errors import WorkspaceError, suggestion
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import COUPLINGS, coupling_name
+from nuemstat.workspace.bins import bin_name, shape_factors
 from nuemstat.workspace.document import Bounds, Channel, Workspace
 from nuemstat.workspace.hs3_gaussian import Formulas, follows, gaussian, is_native
 from nuemstat.workspace.hs3_memo import memo
@@ -202,7 +203,8 @@ class _Writer:
             case "lumi":
                 carrier = self._norm(self._luminosity(), {"hi": 1.0, "lo": 1.0})
                 return [{"name": "lumi", "parameter": "lumi", "type": "normfactor"}, carrier]
-        parameters = [f"{name}_{i}" for i in range(channel.size)]
+        separator = "__bin" if kind == "shapefactor" else "_"  # a shape factor's are those of fits
+        parameters = [f"{name}{separator}{i}" for i in range(channel.size)]
         per_bin: dict[str, Any] = {"name": name, "parameters": parameters, "type": kind}
         if kind == "shapesys":
             per_bin |= {"constraint": "Poisson", "data": {"vals": data}}
@@ -308,7 +310,7 @@ def _nuisances(workspace: Workspace) -> tuple[str, ...]:
 def _analysis(workspace: Workspace, free: Sequence[str], counted: Sequence[Channel], writer: _Writer) -> dict[str, Any]:
     """Likelihood, domain, starting point and analysis."""
     axes, points = [], []
-    for parameter in workspace.parameters:
+    for parameter in _single(workspace):
         if parameter.kind == "derived":
             continue
         start = 0.0 if parameter.kind == "constrained" else parameter.default
@@ -341,6 +343,17 @@ def _analysis(workspace: Workspace, free: Sequence[str], counted: Sequence[Chann
             }
         ],
     }
+
+
+def _single(workspace: Workspace) -> Iterator[Any]:
+    """The parameters, in the place of a shape factor one for each bin."""
+    sizes = shape_factors(workspace)
+    for parameter in workspace.parameters:
+        if parameter.name in sizes:
+            names = (bin_name(parameter.name, i) for i in range(sizes[parameter.name]))
+            yield from (parameter.model_copy(update={"name": name}) for name in names)
+        else:
+            yield parameter
 
 
 def _bounds(workspace: Workspace, parameter: Any) -> Bounds:

@@ -18,6 +18,7 @@ import numpy as np
 from nuemstat.errors import WorkspaceError
 from nuemstat.polynomial import FloatArray
 from nuemstat.vocabulary import UNIVERSAL
+from nuemstat.workspace.bins import bin_name, shape_factors
 from nuemstat.workspace.document import Workspace
 from nuemstat.workspace.pyhf_config import (
     COUPLING_RANGE,
@@ -87,12 +88,16 @@ def pyhf_parameters(export: PyhfExport, model_config: Any, values: Values) -> Fl
     """pyhf's parameter vector at given values of the workspace's parameters, in workspace numbers.
 
     model_config : `pyhf.Model.config`; values : numbers by name, or one number per bin for a shapesys, staterror
-        or shapefactor (factors around 1). What is not given stands at its default.
+        or shapefactor (factors around 1); single bins of the latter by the names that fits have for them. What is not
+        given stands at its default.
 
     Raises
     ------
     WorkspaceError : a name that the workspace does not hold, or a derived parameter.
     """
+    bins = {bin_name(n, i): (n, i) for n, size in shape_factors(export.workspace).items() for i in range(size)}
+    single = {bins[name]: value for name, value in values.items() if name in bins}
+    values = {name: value for name, value in values.items() if name not in bins}
     for name in values:
         if export.workspace.parameter(name).kind == "derived":
             raise WorkspaceError(f"{export.workspace.name}: {name} follows other parameters; set these instead")
@@ -111,6 +116,9 @@ def pyhf_parameters(export: PyhfExport, model_config: Any, values: Values) -> Fl
             vector[place] = values[name]
         elif name in numbers and export.workspace.parameter(name).kind == "coupling":
             vector[place] = numbers[name]  # of a tied model, where a coupling of even powers has its own name
+    for (name, number), value in single.items():
+        if name in model_config.par_order:
+            vector[model_config.par_slice(name).start + number] = value
     return vector
 
 

@@ -8,6 +8,8 @@ from scipy import integrate, special, stats
 
 from nuemstat import units
 from nuemstat.detector.resolution import (
+    FWHM,
+    FullWidth,
     GammaResolution,
     GaussianResolution,
     NoiseFanoWidth,
@@ -31,6 +33,15 @@ def test_widths_are_their_formulas():
     )
     pandax = PolynomialWidth(tuple(c * units.keV for c in (0.073, 0.173, -6.5e-3, 1.1e-4)))
     np.testing.assert_allclose(pandax(at)[1] / units.keV, 0.073 + 0.692 - 0.104 + 0.00704, rtol=1e-13)
+
+
+def test_full_width_of_germanium_lines():
+    """arXiv:2406.13806: 90 to 140 eVee of noise and 220 to 280 eVee at 10.37 keV, full width at half maximum."""
+    width = FullWidth(0.1327 * units.keV, 0.0363 * units.keV, 0.0023 / units.keV)
+    none, line = width(np.array([0.0, 10.37]) * units.keV) * FWHM / units.keV
+    assert none == pytest.approx(0.1327, rel=1e-13)
+    assert line == pytest.approx(0.1327 + 0.0363 * math.sqrt(10.37 + 0.0023 * 10.37**2), rel=1e-13)
+    assert stats.norm.pdf(FWHM / 2) == pytest.approx(stats.norm.pdf(0) / 2, rel=1e-13)
 
 
 def test_gaussian_bins_are_differences_of_the_normal_distribution():

@@ -52,7 +52,7 @@ def edited(folder: Path, model: str, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("spec", "table", "parts"),
     [
-        ("lz_er2025", "counts_ws2024.csv", ("electron", "rest_ws2024")),
+        ("lz_er2025:fitted_sum", "counts_ws2024.csv", ("electron", "rest_ws2024")),
         ("lz_er2025", "counts_ws2022.csv", ("electron", "ar37", "rest_ws2022")),
         ("pandax4t_run1", "counts.csv", ("electron", "tritium", "rest")),
         ("xenonnt_sr0:paper", "release_1kev.csv", ("electron", "b0")),

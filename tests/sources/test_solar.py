@@ -112,6 +112,17 @@ def test_scale_and_oscillation_shift() -> None:
     assert nudged.parameters().s12_sq == pytest.approx(0.32)
 
 
+def test_a_measured_flux_takes_the_place_of_the_modelled_one() -> None:
+    """Of its branch alone, with the flavours of that branch; a scale acts on what is given."""
+    measured = 5.25e6 / units.cm**2 / units.s
+    source = SolarSource(branches=("pp", "b8"), flux={"b8": measured}, scale={"b8": 0.9})
+    base = SolarSource(branches=("pp", "b8"))
+    sums = {branch: sum(c.flux.total() for c in source.components() if c.name == branch) for branch in ("pp", "b8")}
+    assert sums == pytest.approx({"pp": total_fluxes("b16_gs98")["pp"], "b8": 0.9 * measured}, rel=1e-12)
+    ratio = [b.flux.total() / a.flux.total() for a, b in zip(base.components(), source.components(), strict=True)]
+    assert ratio == pytest.approx([1, 1, 1, *3 * [0.9 * 5.25 / 5.46]], rel=1e-12)
+
+
 def test_b8_spectra_are_alike_but_not_the_same() -> None:
     winter, ortiz = unit_spectrum("b8"), unit_spectrum("b8", b8_spectrum="ortiz")
     above = [float(f.moments(5 * units.MeV).m0) for f in (winter, ortiz)]
@@ -134,8 +145,9 @@ def test_components_are_deterministic() -> None:
         ({"standard_solar_model": "b23"}, "b16_gs98, b16_agss09met"),
         ({"oscillation": "best"}, "pdg2020, nufit52"),
         ({"scale": {"be8": 1.0}}, "allowed are pp, pep"),
+        ({"flux": {"cno": 1.0}}, "solar flux"),
         ({"branches": ("cno",)}, "found 'cno'"),
-        ({"b8_spectrum": "bahcall"}, "winter, ortiz"),
+        ({"b8_spectrum": "kurie"}, "winter, ortiz, bahcall"),
         ({"oscillation_shift": {"s23_sq": 0.1}}, "s12_sq, s13_sq, dm21"),
     ],
 )

@@ -11,7 +11,7 @@ from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.polynomial import FloatArray
 from nuemstat.stats.likelihood import Likelihood
 from nuemstat.stats.minimise import fit
-from nuemstat.workspace.document import Workspace
+from nuemstat.workspace.document import Channel, Workspace
 from nuemstat.workspace.to_pyhf import PyhfExport, pyhf_parameters, to_pyhf
 from nuemstat.workspace.to_pyhf import stock as stock_model
 
@@ -22,9 +22,15 @@ PEDESTAL = 1e8
 POINTS = 20
 
 
+def one_error(channel: Channel) -> Channel:
+    """Errors that differ on both sides as pyhf has them: the wider one on both."""
+    return channel.model_copy(update={"errors": channel.wider_errors, "errors_below": None})
+
+
 @cache
 def shipped(name: str) -> tuple[Workspace, Likelihood, PyhfExport, Any, list[float]]:
-    workspace = compile_model(load_model(name))
+    made = compile_model(load_model(name))
+    workspace = made.model_copy(update={"channels": tuple(map(one_error, made.channels))})
     return workspace, Likelihood(workspace), to_pyhf(workspace), *stock_model(workspace)
 
 
