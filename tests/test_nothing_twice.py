@@ -95,7 +95,7 @@ def test_the_joint_fit_counts_shared_constraints_once() -> None:
         alone += likelihood(likelihood.vector({name: value for name, value in values.items() if name in names}))
     shared = {row.name: len(row.workspaces) for row in sharing(members)}
     assert shared["sns_flux"] == 3
-    assert shared["huber_norm"] == 6
+    assert shared["reactor_measured_pc0"] == 6
     assert shared["solar_b8"] == 5
     twice = sum((number - 1) * values[name] ** 2 for name, number in shared.items())
     assert together(x) == pytest.approx(alone - twice, rel=1e-9)

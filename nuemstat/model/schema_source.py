@@ -100,6 +100,21 @@ class ReactorPulls(Strict):
     huber_pc3: float = 0.0
     huber_pc4: float = 0.0
     huber_pc5: float = 0.0
+    measured_pc0: float = 0.0
+    measured_pc1: float = 0.0
+    measured_pc2: float = 0.0
+    measured_pc3: float = 0.0
+    measured_pc4: float = 0.0
+    measured_pc5: float = 0.0
+    measured_pc6: float = 0.0
+    measured_pc7: float = 0.0
+    measured_pc8: float = 0.0
+    measured_pc9: float = 0.0
+    measured_pc10: float = 0.0
+    measured_pc11: float = 0.0
+    measured_pc12: float = 0.0
+    measured_pc13: float = 0.0
+    measured_pc14: float = 0.0
 
 
 class Reactor(Strict):

@@ -193,7 +193,10 @@ def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
 
 def flux_components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
     """What the source of the model gives."""
-    return bench.once(("components", document.source), lambda: build_source(document.source).components())
+    source = bench.once(("source", document.source), lambda: build_source(document.source))
+    for text in source.warnings():
+        bench.warnings.setdefault(f"source {text}", f"source: {text}")
+    return bench.once(("components", document.source), source.components)
 
 
 def _edges(document: ModelDocument, bench: Bench, signal: Signal, response: Response, energy: AxisField) -> FloatArray:

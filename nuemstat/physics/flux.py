@@ -90,6 +90,18 @@ class Flux:
         nodes = np.concatenate(([start], self.energies[kept]))
         return Flux(nodes, np.concatenate(([float(self(start))], self.density[kept])), lines)
 
+    def below(self, energy: float) -> "Flux":
+        """The part below an energy [energy], lines at it left out; empty where nothing is below."""
+        lines = tuple((at, weight) for at, weight in self.lines if at < energy)
+        if not self.energies.size or energy <= self.energies[0]:
+            return Flux(lines=lines)
+        kept = self.energies < energy
+        if kept.all():
+            return Flux(self.energies, self.density, lines)
+        nodes = np.append(self.energies[kept], energy)
+        end = float(self._limit(np.array([float(energy)]), "left")[0])
+        return Flux(nodes, np.append(self.density[kept], end), lines)
+
     def __add__(self, other: "Flux") -> "Flux":
         """The exact sum, on the union of both sets of nodes; an end at a finite density becomes a step."""
         nodes = np.unique(np.concatenate([self.energies, other.energies]))

@@ -44,6 +44,10 @@ class Source(Protocol):
         """The flux at the detector, one entry per part and flavour."""
         ...
 
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the result must know of the flux, in words."""
+        ...
+
     def data_files(self) -> tuple[Path, ...]:
         """The shipped tables that `components` reads, for provenance."""
         ...

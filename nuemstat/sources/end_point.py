@@ -41,18 +41,18 @@ def continuation(energies: FloatArray, density: FloatArray, shape: Flux) -> tupl
     return shape.energies[above], shape.density[above] * (float(density[-1]) / at_join)
 
 
-def spread(energies: FloatArray, reference: Flux, others: Sequence[Flux]) -> FloatArray:
-    """Largest relative distance of `others` from `reference` at `energies` [MeV], all scaled to 1 at 8 MeV, shape (n,).
+def spread(energies: FloatArray, reference: Flux, others: Sequence[Flux], start: float = MEASURED_END) -> FloatArray:
+    """Largest relative distance of `others` from `reference` at `energies` [MeV], scaled to 1 at `start`, shape (n,).
 
-    0 up to 8 MeV; above the last point of a table its ratio to the reference stays what it is there.
+    0 up to there; above the last point of a table its ratio to the reference stays what it is there.
     """
     distances = [np.zeros_like(energies)]
     for other in others:
-        at = np.clip(energies, MEASURED_END, other.energies[-1])
+        at = np.clip(energies, start, other.energies[-1])
         # The value just below a node is what the table says at its last point.
         ratio = _from_below(other, at) / _from_below(reference, at)
-        start = _from_below(other, np.array([MEASURED_END])) / _from_below(reference, np.array([MEASURED_END]))
-        distances.append(np.abs(ratio / start - 1))
+        at_start = _from_below(other, np.array([start])) / _from_below(reference, np.array([start]))
+        distances.append(np.abs(ratio / at_start - 1))
     return np.asarray(np.max(distances, axis=0))
 
 

@@ -6,6 +6,8 @@ How a table becomes a piecewise-linear density, the same for all:
   to 0.2 % everywhere from 2 to 8 MeV; a linear log would be 1.3 % off near 8 MeV, straight lines more.
 - Bin-centred tables (BESTIOLE, Estienne) pass through the bin centres and stay constant to the outer edges, so
   that the integral is the sum over bins; where a table is continued the last centre is its last point.
+- Measured spectra (Daya Bay, Daya Bay with PROSPECT) have steps at the edges of their bins, see
+  `nuemstat.sources.measured`; below 1.8 MeV they are BESTIOLE's as it is, not scaled to meet.
 - Vogel-Engel and Kopeikin 2012 are linear between their nodes, as their authors ask.
 Above its last point (8 MeV for Mueller, Huber and Kopeikin 2021, 9 MeV for Kopeikin 2012, 10 MeV for Silaeva and
 Estienne) a spectrum goes on with BESTIOLE's of the same isotope, scaled to join; no polynomial is followed beyond its
@@ -14,8 +16,8 @@ range. BESTIOLE is taken because it alone among the summation tables reaches the
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -29,7 +31,8 @@ from nuemstat.errors import ModelError
 from nuemstat.physics.flux import Flux
 from nuemstat.polynomial import FloatArray
 from nuemstat.resources import data_file
-from nuemstat.sources.end_point import continuation, spread
+from nuemstat.sources import measured
+from nuemstat.sources.end_point import MEASURED_END, continuation, spread
 from nuemstat.tables import Table, read_table
 
 ISOTOPES: Final = ("U235", "U238", "Pu239", "Pu241")
@@ -46,21 +49,26 @@ _PER_ENERGY: Final[units.Dimension] = (-1, 0, 0, 0)
 class FissionSpectra:
     """Antineutrinos per fission and energy, on nodes common to the isotopes.
 
-    energies : nodes [MeV], shape (n,), always with two at 2 MeV: the end of the part below and the start above;
+    energies : nodes [MeV], shape (n,), always with two at `seam`: the end of the part below and the start above;
     densities : by isotope, or ``{"total": ...}`` for a spectrum of the whole core [1/MeV], shape (n,);
     with_capture : whether the neutron capture on 238U is in it; last_point : last energy of the table itself [MeV],
-    above which the spectrum is continued.
+    above which the spectrum is continued; seam [MeV] : where the part begins that was measured or converted;
+    measured_end [MeV] : up to where it rests on measurements;
+    changes : what one sigma of each component of a measured spectrum does, relative, shape (components, n) by isotope.
     """
 
     energies: FloatArray
     densities: Mapping[str, FloatArray]
     with_capture: bool = False
     last_point: float = np.inf
+    seam: float = LOW_ENERGY
+    measured_end: float = MEASURED_END
+    changes: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def low(self) -> BoolArray:
-        """Whether a node belongs to the part below 2 MeV, shape (n,)."""
-        return np.arange(self.energies.size) < np.searchsorted(self.energies, LOW_ENERGY, side="right") - 1
+        """Whether a node belongs to the part below the seam, shape (n,)."""
+        return np.arange(self.energies.size) < np.searchsorted(self.energies, self.seam, side="right") - 1
 
 
 def _reactor_table(name: str) -> Table:
@@ -120,6 +128,11 @@ def _huber() -> tuple[FloatArray, dict[str, FloatArray]]:
     return energies[isotope == "U235"], {name: spectrum[isotope == name] for name in ("U235", "Pu239", "Pu241")}
 
 
+def _haag() -> tuple[FloatArray, FloatArray]:
+    energies, columns = _columns(_reactor_table("haag_2014"), ("U238",))
+    return _between_nodes(energies, columns["U238"])
+
+
 def _mueller_ve() -> FissionSpectra:
     return _completed(*_columns(_reactor_table("mueller_2011")))
 
@@ -163,6 +176,33 @@ def _kopeikin_2012() -> FissionSpectra:
     return _spectra(*_columns(_reactor_table("kopeikin_2012"), ("total",)), with_capture=True)
 
 
+def _theory() -> measured.Theory:
+    """What measured spectra need: BESTIOLE's shapes, 238U by Haag within Mueller, 241Pu by Huber."""
+    huber, mueller = fission_spectra("huber_ve"), fission_spectra("mueller_ve")
+    haag, u238 = _haag()
+    around = Flux(mueller.energies, mueller.densities["U238"])
+    joined = around.below(float(haag[0])) + Flux(haag, u238) + around.above(float(haag[-1]))
+    shapes = {isotope: summation_flux(SUMMATION[0], isotope) for isotope in ISOTOPES}
+    return measured.Theory(shapes, joined, Flux(huber.energies, huber.densities["Pu241"]))
+
+
+def _measured(name: str) -> FissionSpectra:
+    """A measured spectrum above BESTIOLE's below 1.8 MeV, with its components."""
+    theory, below = _theory(), tabulated_spectra(SUMMATION[0])
+    energies, densities = measured.measured_densities(name, theory)
+    low = np.append(below.energies[below.energies < energies[0]], energies[0])
+    joined, changes = {}, {}
+    for isotope, moved in measured.measured_changes(name, theory).items():
+        joined[isotope] = np.append(np.interp(low, below.energies, below.densities[isotope]), densities[isotope])
+        changes[isotope] = np.pad(moved / densities[isotope], ((0, 0), (low.size, 0)))
+    end = float(energies[-1])
+    return FissionSpectra(
+        np.append(low, energies), joined, seam=float(energies[0]), measured_end=end, last_point=end, changes=changes
+    )
+
+
+_NOT_MEASURED: Final = ("haag_2014", "huber_2011", "mueller_2011", "vogel_engel_1989")
+
 _LOADERS: Final[Mapping[str, tuple[Callable[[], FissionSpectra], tuple[str, ...]]]] = MappingProxyType(
     {
         "bestiole": (_bestiole, ()),
@@ -173,13 +213,14 @@ _LOADERS: Final[Mapping[str, tuple[Callable[[], FissionSpectra], tuple[str, ...]
         "silaeva2020": (_silaeva_2020, ("silaeva_2020", "vogel_engel_1989")),
         "estienne2019": (_estienne_2019, ("estienne_2019",)),
         "kopeikin2012": (_kopeikin_2012, ("kopeikin_2012",)),
+        **{n: (partial(_measured, n), (*measured.unfolded_files(n), *_NOT_MEASURED)) for n in measured.MEASURED},
     }
 )
 
 SPECTRA: Final = tuple(_LOADERS)
 """Names of the spectra: BESTIOLE; Mueller (table, or its polynomials), Huber (with Mueller's 238U) and Kopeikin 2021
 (with Huber's Pu) completed by Vogel-Engel below 2 MeV; Silaeva (completed below 1 MeV); Estienne; and Kopeikin 2012,
-the total of a power reactor with the capture on 238U in it."""
+the total of a power reactor with the capture on 238U in it; and the measured ones of `nuemstat.sources.measured`."""
 
 SUMMATION: Final = ("bestiole", "silaeva2020", "estienne2019")
 """Tables that are sums over nuclear data above 8 MeV; the first continues all others, their spread is its error."""
@@ -214,7 +255,9 @@ def fission_spectra(name: str) -> FissionSpectra:
     for part, density in table.densities.items():
         above, values = continuation(table.energies, density, summation_flux(SUMMATION[0], part))
         energies, densities[part] = np.append(table.energies, above), np.append(density, values)
-    return FissionSpectra(energies, densities, table.with_capture, float(table.energies[-1]))
+    changes = {i: np.pad(moved, ((0, 0), (0, above.size)), mode="edge") for i, moved in table.changes.items()}
+    last = float(table.energies[-1])
+    return replace(table, energies=energies, densities=densities, last_point=last, changes=changes)
 
 
 @cache
@@ -225,13 +268,13 @@ def summation_flux(name: str, part: str) -> Flux:
     return Flux(spectra.energies, sum((s * spectra.densities[i] for i, s in shares.items()), np.zeros(())))
 
 
-def end_point_error(part: str, energies: FloatArray) -> FloatArray:
-    """One sigma of the spectrum above 8 MeV of an isotope (or the total) at `energies` [MeV], relative, shape (n,).
+def end_point_error(part: str, energies: FloatArray, start: float = MEASURED_END) -> FloatArray:
+    """One sigma of the spectrum above `start` [MeV] of an isotope (or the total) at `energies`, relative, shape (n,).
 
-    The largest distance of the summation tables from the one that is used, all scaled to 1 at 8 MeV; 0 below.
+    The largest distance of the summation tables from the one that is used, all scaled to 1 at the start; 0 below.
     """
     reference, *others = (summation_flux(name, part) for name in SUMMATION)
-    return spread(energies, reference, others)
+    return spread(energies, reference, others, start)
 
 
 def spectrum_files(name: str) -> tuple[Path, ...]:

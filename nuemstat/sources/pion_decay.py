@@ -82,6 +82,10 @@ class PionDecaySource:
             FluxComponent("delayed", "e", False, electron.scaled(fluence), per_time=False),
         )
 
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
     def data_files(self) -> tuple[Path, ...]:
         """None: the spectra are closed forms."""
         return ()

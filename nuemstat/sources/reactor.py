@@ -15,7 +15,7 @@ from nuemstat.errors import ModelError
 from nuemstat.physics.flux import Flux
 from nuemstat.polynomial import FloatArray
 from nuemstat.resources import data_file
-from nuemstat.sources import huber
+from nuemstat.sources import huber, measured
 from nuemstat.sources.component import FluxComponent, check_names
 from nuemstat.sources.end_point import beyond
 from nuemstat.sources.fission import (
@@ -33,14 +33,19 @@ from nuemstat.sources.fission import (
 PULLS: Final = (
     *("low_energy", "capture", "tilt", "alternative", "burnup", "fission_energy", "end_point"),
     *huber.PULLS,
+    *measured.PULLS,
 )
 """Systematic changes, neutral at 0:
-low_energy : relative change of the fission spectra below 2 MeV; capture : relative change of the capture part;
+low_energy : relative change of the fission spectra below 2 MeV, below 1.8 MeV of measured ones;
+capture : relative change of the capture part;
 tilt : relative change per MeV of distance from 4 MeV; alternative : 1 replaces the spectrum by `alternative`;
 burnup : share of the fissions that 239Pu takes over from 235U;
 fission_energy : energies per fission, all isotopes together, in units of their errors;
-end_point : the spectra above 8 MeV, in units of the spread of the summation tables, see `end_point_error`;
-huber_z, huber_wm, huber_norm, huber_pc0 ... : in sigma, above 2 MeV, see `nuemstat.sources.huber`."""
+end_point : the spectra above 8 MeV, above the last bin of measured ones, in units of the spread of the summation
+tables, see `end_point_error`;
+huber_z, huber_wm, huber_norm, huber_pc0 ... : in sigma, above 2 MeV, see `nuemstat.sources.huber`;
+measured_pc0 ... : components of the covariance of a measured spectrum, in sigma, see `nuemstat.sources.measured`.
+With a measured spectrum `alternative` acts below its first bin only."""
 
 TILT_CENTRE: Final = 4.0 * units.MeV
 
@@ -99,6 +104,11 @@ class ReactorSource:
             )
         if "total" in spectra.densities and any(self._pull(name) for name in huber.PULLS):
             raise ModelError(f"reactor spectrum {self.spectrum!r} is not split by isotope; huber pulls do not apply")
+        if spectra.changes and any(self._pull(name) for name in huber.PULLS):
+            raise ModelError(f"reactor spectrum {self.spectrum!r} has its own covariance; huber pulls do not apply")
+        if not spectra.changes and any(self._pull(name) for name in measured.PULLS):
+            known = ", ".join(measured.MEASURED)
+            raise ModelError(f"reactor spectrum {self.spectrum!r} has no measured covariance; {known} have one")
         if (self._pull("alternative") != 0) and self.alternative is None:
             raise ModelError("reactor pulls: 'alternative' is given; name the alternative spectrum too")
         if self.alternative and fission_spectra(self.alternative).with_capture != spectra.with_capture:
@@ -118,8 +128,9 @@ class ReactorSource:
         nominal = fission_spectra(self.spectrum)
         parts = [self._weighted(nominal, self._relative_change)]
         if (pull := self._pull("alternative")) and self.alternative is not None:
-            parts.append(self._weighted(fission_spectra(self.alternative), None).scaled(pull))
-            parts.append(self._weighted(nominal, None).scaled(-pull))
+            end = nominal.seam if nominal.changes else np.inf
+            parts.append(self._weighted(fission_spectra(self.alternative), None).below(end).scaled(pull))
+            parts.append(self._weighted(nominal, None).below(end).scaled(-pull))
         if captures := self.captures_per_fission * (1 + self._pull("capture")):
             parts.append(capture_flux().scaled(captures))
         return reduce(add, parts)
@@ -136,8 +147,10 @@ class ReactorSource:
         pulls = {name: pull for name, pull in self.pulls.items() if pull and name in huber.PULLS}
         shift = huber.huber_shift(isotope, spectra.energies, pulls)
         tilt = self._pull("tilt") * (spectra.energies - TILT_CENTRE) / units.MeV
+        for change, name in zip(spectra.changes.get(isotope, ()), measured.PULLS, strict=False):
+            shift = shift + self._pull(name) * change
         if end := self._pull("end_point"):
-            shift = shift + end * end_point_error(isotope, spectra.energies)
+            shift = shift + end * end_point_error(isotope, spectra.energies, spectra.measured_end)
         return np.where(spectra.low, self._pull("low_energy"), shift) + tilt
 
     def fission_rate(self) -> float:
@@ -160,6 +173,11 @@ class ReactorSource:
         if self.normalisation == "flux":
             return self.total_flux / replace(self, pulls={}).per_fission().total()
         return self.fission_rate() / (4 * math.pi * self.distance**2)
+
+    def warnings(self) -> tuple[str, ...]:
+        """A fuel beyond what the measured spectrum covers."""
+        outside = measured.outside_fuel(self._fractions()) if self.spectrum in measured.MEASURED else None
+        return () if outside is None else (outside,)
 
     def data_files(self) -> tuple[Path, ...]:
         """The tables in use, each once."""

@@ -179,6 +179,10 @@ class SolarSource:
         peaks = flavour_shares(self.survival(branch, line_energies), self.parameters())
         return tuple(_component(branch, flavour, born, nodes[flavour], peaks[flavour]) for flavour in FLAVOURS)
 
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
     def data_files(self) -> tuple[Path, ...]:
         """The tables in use."""
         lines = read_table(data_file(_LINES)).words("branch")
