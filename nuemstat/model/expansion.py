@@ -78,8 +78,8 @@ class Version:
             return self.origin.scales
         stood = (self.unchanged or self).document
         check_windows(self.document, signal_templates(self.document, self.bench))
-        references = reference_templates(stood, self.bench)
-        found = signal_scales(stood, self.bench.files, signal_templates(stood, self.bench), references)
+        references = reference_templates(stood.model_copy(update={"signals": self.document.signals}), self.bench)
+        found = signal_scales(self.document, self.bench.files, signal_templates(stood, self.bench), references)
         return {key: factor * self.growth.signals.get(key, 1.0) for key, factor in found.items()}
 
     @cached_property
