@@ -51,6 +51,15 @@ class NoQuenching(Quenching):
 
 @final
 @dataclass(frozen=True)
+class TotalEnergy(Quenching):
+    """Of a recoiling electron the total energy, mass included, is measured: the scale of water Cherenkov detectors."""
+
+    def _curve(self, recoil: FloatArray) -> FloatArray:
+        return recoil + units.ELECTRON_MASS
+
+
+@final
+@dataclass(frozen=True)
 class LindhardQuenching(Quenching):
     """Lindhard's theory: T k g/(1 + k g), eps = 11.5 Z^(-7/3) T/keV, g = 3 eps^0.15 + 0.7 eps^0.6 + eps.
 

@@ -42,15 +42,16 @@ class NoiseFanoWidth(Width):
 @final
 @dataclass(frozen=True)
 class SquareRootWidth(Width):
-    """sigma = a sqrt(E/keV) + b E/keV; a and b are energies [MeV], the two parts of sigma at 1 keV."""
+    """sigma = a sqrt(E/keV) + b E/keV + c; all three are energies [MeV], the parts of sigma at 1 keV."""
 
     a: float
     b: float = 0.0
+    c: float = 0.0
 
     def __call__(self, visible: FloatArray) -> FloatArray:
         """Sigma [MeV] at visible energies [MeV]."""
         energy = np.maximum(visible, 0.0) / units.keV
-        return np.asarray(self.a * np.sqrt(energy) + self.b * energy)
+        return np.asarray(self.a * np.sqrt(energy) + self.b * energy + self.c)
 
 
 FWHM: Final = 2 * sqrt(2 * log(2))

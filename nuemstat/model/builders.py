@@ -13,11 +13,12 @@ from nuemstat.detector.tensor import Tensor
 from nuemstat.errors import ModelError
 from nuemstat.model import schema_response as words
 from nuemstat.model.loader import ModelFiles
-from nuemstat.model.schema_source import PionDecay, PulseProfiles, Reactor, Solar, Timing
+from nuemstat.model.schema_source import PionDecay, PulseProfiles, Reactor, Solar, Survival, Timing
 from nuemstat.polynomial import FloatArray
 from nuemstat.sources.pion_decay import PionDecaySource
 from nuemstat.sources.reactor import ReactorSource
 from nuemstat.sources.solar import SolarSource
+from nuemstat.sources.survival import MeasuredSurvival
 from nuemstat.sources.timing import PlateauDecay, TimeProfile
 
 
@@ -28,6 +29,8 @@ def build_source(spec: Solar | Reactor | PionDecay) -> SolarSource | ReactorSour
         return SolarSource(
             standard_solar_model=spec.standard_solar_model,
             b8_spectrum=spec.b8_spectrum,
+            b8_shape=spec.b8_shape,
+            measured=_measured(spec.survival),
             oscillation=spec.oscillation,
             flux=spec.flux.given,
             scale=spec.scale.model_dump(),
@@ -53,6 +56,12 @@ def build_source(spec: Solar | Reactor | PionDecay) -> SolarSource | ReactorSour
     )
 
 
+def _measured(spec: Survival | None) -> MeasuredSurvival | None:
+    if spec is None:
+        return None
+    return MeasuredSurvival(name=spec.measured, pulls=spec.pulls.model_dump(), c0_error=spec.c0_error)
+
+
 def build_profiles(timing: Timing, files: ModelFiles) -> dict[str, TimeProfile]:
     """Arrival times of prompt and delayed neutrinos."""
     spec = timing.profiles
@@ -76,6 +85,8 @@ def build_quenching(spec: words.Quenching, files: ModelFiles) -> quench.Quenchin
     """The quenching that a model describes."""
     cut = getattr(spec, "ionisation_cut", None)
     common = {"scale": getattr(spec, "scale", 1.0), "ionisation_cut": cut.number if cut else 0.0}
+    if isinstance(spec, words.TotalEnergy):
+        return quench.TotalEnergy(**common)
     if isinstance(spec, words.LindhardQuenching):
         return quench.LindhardQuenching(spec.k.number, spec.Z, **common)
     if isinstance(spec, words.LinearQuenching):
@@ -117,9 +128,8 @@ def build_resolution(spec: words.Resolution, files: ModelFiles) -> res.Resolutio
         width: res.Width = res.NoiseFanoWidth(spec.noise.number, spec.fano.number, spec.pair_energy.number)
         return res.GaussianResolution(width, spec.truncated, scale=spec.scale)
     if isinstance(spec, words.SqrtResolution):
-        width = res.SquareRootWidth(
-            spec.root.number * units.keV, spec.linear.number * units.keV if spec.linear else 0.0
-        )
+        linear, constant = (part.number if part else 0.0 for part in (spec.linear, spec.constant))
+        width = res.SquareRootWidth(spec.root.number * units.keV, linear * units.keV, constant)
         return res.GaussianResolution(width, scale=spec.scale)
     if isinstance(spec, words.PowerResolution):
         power = res.PowerWidth(spec.width.number, spec.reference.number, spec.exponent.number)

@@ -18,6 +18,7 @@ from nuemstat.errors import ModelError, UnitError
 from nuemstat.model.backgrounds import background_templates
 from nuemstat.model.follows import Growth
 from nuemstat.model.loader import validated
+from nuemstat.model.reference import reference_templates
 from nuemstat.model.scales import Scales, check_windows, scaled, signal_scales
 from nuemstat.model.schema import ModelDocument
 from nuemstat.model.schema_nuisance import FreeField
@@ -75,9 +76,10 @@ class Version:
         """
         if self.origin is not None:
             return self.origin.scales
-        stood = self.unchanged or self
+        stood = (self.unchanged or self).document
         check_windows(self.document, signal_templates(self.document, self.bench))
-        found = signal_scales(self.document, self.bench.files, signal_templates(stood.document, self.bench))
+        references = reference_templates(stood.model_copy(update={"signals": self.document.signals}), self.bench)
+        found = signal_scales(self.document, self.bench.files, signal_templates(stood, self.bench), references)
         return {key: factor * self.growth.signals.get(key, 1.0) for key, factor in found.items()}
 
     @cached_property

@@ -73,7 +73,8 @@ def _errors(
     if spec.errors is None:
         return {}
     if isinstance(spec.errors, ErrorColumn | ErrorValues):
-        return _with_systematic(*(_parts(spec, spec.errors, files)), growth)
+        errors, common, alone = _parts(spec, spec.errors, files)
+        return _with_systematic(errors, common, alone, growth, _shared(spec, spec.errors.along))
     if isinstance(spec.errors, SidedErrors):
         up, down = (_listed(spec, side, "errors") * growth[0] for side in (spec.errors.up, spec.errors.down))
         return {"errors": rounded(up), "errors_below": rounded(down)}
@@ -107,8 +108,23 @@ def _parts(
     return errors, common, alone
 
 
+def _shared(spec: ChannelField, along: tuple[str, ...] | None) -> FloatArray:
+    """1 where two bins share their systematic error, 0 elsewhere: they differ along axes of `along` alone."""
+    names = [axis.name for axis in spec.axes]
+    for name in along or ():
+        if name not in names:
+            raise ModelError(f"errors.along: found {name!r}; the channel has the axes {', '.join(names)}")
+    places = np.indices([len(axis.values) - 1 for axis in spec.axes]).reshape(len(names), -1)
+    apart = places[[i for i, name in enumerate(names) if along is not None and name not in along]]
+    return np.asarray(np.all(apart[:, :, None] == apart[:, None, :], axis=0), dtype=float)
+
+
 def _with_systematic(
-    errors: FloatArray, common: FloatArray | None, alone: FloatArray | None, growth: tuple[float, float]
+    errors: FloatArray,
+    common: FloatArray | None,
+    alone: FloatArray | None,
+    growth: tuple[float, float],
+    shared: FloatArray,
 ) -> dict[str, Any]:
     errors = errors * growth[0]
     if alone is not None:
@@ -118,7 +134,7 @@ def _with_systematic(
     common = common * growth[1]
     if len(errors) == 1:
         return {"errors": rounded(np.hypot(errors, common))}
-    return {"covariance": tuple(rounded(row) for row in np.diag(errors**2) + np.outer(common, common))}
+    return {"covariance": tuple(rounded(row) for row in np.diag(errors**2) + np.outer(common, common) * shared)}
 
 
 def _error_of_limit(given: PublishedLimit, expected: Expected) -> FloatArray:

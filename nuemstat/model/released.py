@@ -17,47 +17,49 @@ _EMPTY = 1e-9  # of the largest bin: below it our own prediction cannot carry a 
 def axis_shares(signal: Signal, channel: ChannelField, files: ModelFiles) -> FloatArray:
     """How counts in each bin of the first axis spread over the axes that are not predicted, shape of the channel.
 
-    Axes of time are predicted, and have length 1 here. Where the released table is empty the sum over the first
-    axis stands in.
+    Axes of time and of the zenith angle are predicted, and have length 1 here. Where the released table is empty the
+    sum over the first axis stands in.
 
     Raises
     ------
     ModelError : such an axis, and no released table for it.
     """
     kinds = [units.unit(axis.unit).dimension for axis in channel.axes]
-    other = tuple(i for i, kind in enumerate(kinds) if i and kind != units.TIME)
+    other = tuple(i for i, kind in enumerate(kinds) if i and kind != units.TIME and not channel.axes[i].is_zenith)
     if not other:
         return np.ones((1,) * len(kinds))
     if signal.released is None:
         name = channel.axes[other[0]].name
         raise ModelError(f"axis {name!r} is neither energy nor time; the signal needs a released table that spreads it")
-    times = tuple(i for i, kind in enumerate(kinds) if i and kind == units.TIME)
+    times = tuple(i for i in range(1, len(kinds)) if i not in other)
     table = released_numbers(signal.released, channel, files).sum(axis=times, keepdims=True)
     everywhere = np.broadcast_to(table.sum(axis=0, keepdims=True), table.shape)
     filled = np.where(table.sum(axis=other, keepdims=True) > 0, table, everywhere)
     return np.asarray(filled / filled.sum(axis=other, keepdims=True))
 
 
-def released_factor(released: Released, channel: ChannelField, files: ModelFiles, own: FloatArray) -> FloatArray:
-    """Released over own counts per bin, 0 where the release has none.
+def released_factor(
+    released: Released, channel: ChannelField, files: ModelFiles, own: FloatArray, name: str = ""
+) -> FloatArray:
+    """Released over own counts per bin, 0 where the release has none; name : as for `released_numbers`.
 
     Raises
     ------
     ModelError : the release has counts where our own prediction has none.
     """
-    counts = released_numbers(released, channel, files).ravel()
+    counts = released_numbers(released, channel, files, name).ravel()
     missed = float(counts[own <= _EMPTY * own.max()].sum() / counts.sum())
     if missed > 1e-4:
         raise ModelError(
-            f"{files.folder / released.table}: column {released.column!r}: {missed:.2g} of its counts lie where our "
-            "own prediction has none; its response must reach as far as the release"
+            f"{files.folder / released.table_of(name)}: column {released.column!r}: {missed:.2g} of its counts lie "
+            "where our own prediction has none; its response must reach as far as the release"
         )
     return np.divide(counts, own, out=np.zeros_like(counts), where=own > _EMPTY * own.max())
 
 
-def released_numbers(released: Released, channel: ChannelField, files: ModelFiles) -> FloatArray:
-    """The numbers of a released table, in the shape of the channel."""
-    return _column(released.table, released.column, channel, files)
+def released_numbers(released: Released, channel: ChannelField, files: ModelFiles, name: str = "") -> FloatArray:
+    """The numbers of a released table, in the shape of the channel; name : of the channel, where each has a table."""
+    return _column(released.table_of(name), released.column, channel, files)
 
 
 def alternative_anchors(

@@ -17,10 +17,11 @@ Scales = dict[tuple[str, str], FloatArray]
 """(channel, process) -> factor per bin."""
 
 
-def signal_scales(document: ModelDocument, files: ModelFiles, templates: Templates) -> Scales:
+def signal_scales(document: ModelDocument, files: ModelFiles, templates: Templates, references: Templates) -> Scales:
     """What the signals of a model are multiplied by.
 
-    templates : of the model as it stands, none of its nuisances moved: `standard_model_counts` refer to it.
+    templates : of the model as it stands, none of its nuisances moved: `standard_model_counts` refer to it;
+    references : of those signals whose released numbers stand for other neutrinos, see `reference_templates`.
 
     """
     couplings = scheme(document.conventions.couplings)
@@ -29,9 +30,9 @@ def signal_scales(document: ModelDocument, files: ModelFiles, templates: Templat
     for process, signal in document.signals.items():
         for name in signal.channels:
             found[name, process] = _of_channel(document.channels[name], files)
-            if signal.released is not None and signal.released.use == "counts":
-                own = templates[name, process].evaluate(defaults)
-                factor = released_factor(signal.released, document.channels[name], files, own)
+            if signal.released is not None and signal.released.use != "shares":
+                own = references.get((name, process), templates[name, process]).evaluate(defaults)
+                factor = released_factor(signal.released, document.channels[name], files, own, name)
                 found[name, process] = found[name, process] * factor
         if signal.standard_model_counts is not None:
             total = sum(

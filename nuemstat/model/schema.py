@@ -39,13 +39,20 @@ Group = Literal[
     "background",
     "efficiency",
     "exposure",
+    "survival",
+    "octant",
 ]
 
 
 class Conventions(Strict):
-    """Which of the literature's conventions the cross sections follow."""
+    """Which of the literature's conventions the cross sections follow.
+
+    muon_tau_weak : factor on the weak scattering of nu_mu and nu_tau on electrons beside that of nu_e, for what
+    radiative corrections that depend on the recoil leave between flavours.
+    """
 
     couplings: Literal["set_A", "set_B", "tree"] = "set_A"
+    muon_tau_weak: Annotated[float, Field(gt=0)] = 1.0
     form_factor: Literal["helm", "klein_nystrand", "symmetrised_fermi", "point"] = "helm"
     neutron_radius_shift: LengthShift = LengthShift(value="0 fm", source="definition", status="chosen")
 
@@ -80,6 +87,7 @@ class Target(Strict):
 class Signal(Strict):
     """One way of neutrino scattering, in the channels it is seen in.
 
+    branches : of the Sun, where not all of them are meant;
     standard_model_counts : what all of its channels together expect without new physics; the signal is scaled to it
     as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
     ratio to the Standard Model.
@@ -92,6 +100,7 @@ class Signal(Strict):
     approximation: Literal["best", "fea", "epa", "free"] | None = None
     response: str | dict[Name, str]
     channels: tuple[str, ...]
+    branches: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     standard_model_counts: GrowingPositiveNumber | None = None
     neutrino_mass: PositiveEnergy = NEUTRINO_MASS
     photoabsorption: ElementPulls = ElementPulls()
@@ -107,6 +116,17 @@ class Signal(Strict):
         if isinstance(self.response, dict) and set(self.response) != set(self.channels):
             found, wanted = ", ".join(self.response), ", ".join(self.channels)
             raise ValueError(f"found responses for {found}; one for each of {wanted} is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _released_of_each_channel(self) -> "Signal":
+        if self.released is None:
+            return self
+        if not isinstance(self.released.table, str) and set(self.released.table) != set(self.channels):
+            found, wanted = ", ".join(self.released.table), ", ".join(self.channels)
+            raise ValueError(f"released.table: found tables for {found}; one for each of {wanted} is allowed")
+        if self.released.use == "reference" and len(self.branches or ()) != 1:
+            raise ValueError("released: use 'reference' is for a signal of one branch of the Sun; name it in branches")
         return self
 
     @model_validator(mode="after")
@@ -166,6 +186,11 @@ class AxisField(Strict):
         if isinstance(edges, Range) and edges.start >= edges.stop:
             raise ValueError(f"found {edges.start:g} to {edges.stop:g}; a start below the stop is allowed")
         return edges
+
+    @property
+    def is_zenith(self) -> bool:
+        """Whether it is the cosine of the zenith angle in which neutrinos fly: below 0 by day, above 0 by night."""
+        return self.name == "zenith"
 
     @property
     def values(self) -> FloatArray:

@@ -1,14 +1,16 @@
 """The vocabulary of observations in model files: a table, numbers in the file, or the prediction of the model."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from nuemstat.model.fields import Column, Status
 from nuemstat.model.schema_follows import GrowingWidth
-from nuemstat.strict import Strict
+from nuemstat.strict import Name, Strict
 
 Numbers = Annotated[tuple[float, ...], Field(min_length=1)]
+Along = Annotated[tuple[Name, ...], Field(min_length=1)] | None
+Wide = TypeVar("Wide", "ErrorColumn", "ErrorValues")
 
 
 class Values(Strict):
@@ -21,27 +23,40 @@ class Values(Strict):
 
 
 class ErrorColumn(Column, GrowingWidth):
-    """A column of errors; `systematic` and `uncorrelated` as in `ErrorValues`, by the names of their columns."""
+    """A column of errors; `systematic`, `uncorrelated` and `along` as in `ErrorValues`, by the names of columns."""
 
     systematic: str | None = None
     uncorrelated: str | None = None
+    along: Along = None
+
+    @model_validator(mode="after")
+    def _along_what(self) -> "ErrorColumn":
+        return _with_something_along(self)
 
 
 class ErrorValues(Values, GrowingWidth):
     """One error per bin.
 
     `systematic` is fully correlated over the bins and adds to the covariance, `uncorrelated` is systematic in each bin
-    alone and adds in quadrature; both grow with the counts, `values` as `as` says.
+    alone and adds in quadrature; both grow with the counts, `values` as `as` says. along : the axes along which
+    `systematic` is common, independent along the others; all of them when left out.
     """
 
     systematic: Numbers | None = None
     uncorrelated: Numbers | None = None
+    along: Along = None
 
     @model_validator(mode="after")
     def _above_zero(self) -> "ErrorValues":
         if min(self.values) <= 0:
             raise ValueError(f"found an error of {min(self.values):g}; errors above 0 are allowed")
-        return self
+        return _with_something_along(self)
+
+
+def _with_something_along(errors: Wide) -> Wide:
+    if errors.along is not None and errors.systematic is None:
+        raise ValueError("along: belongs to systematic errors; found none")
+    return errors
 
 
 class SidedErrors(GrowingWidth):

@@ -28,6 +28,13 @@ class NoQuenching(Strict):
     type: Literal["none"] = "none"
 
 
+class TotalEnergy(Strict):
+    """Visible energy is the total energy of a recoiling electron, mass included."""
+
+    type: Literal["total_energy"]
+    scale: float = 1.0
+
+
 class LindhardQuenching(Strict):
     """Lindhard's k g / (1 + k g)."""
 
@@ -74,7 +81,7 @@ class TableQuenching(Strict):
 
 
 Quenching = Annotated[
-    NoQuenching | LindhardQuenching | PolynomialQuenching | LinearQuenching | TableQuenching,
+    NoQuenching | TotalEnergy | LindhardQuenching | PolynomialQuenching | LinearQuenching | TableQuenching,
     Field(discriminator="type"),
 ]
 
@@ -97,11 +104,12 @@ class NoiseFanoResolution(Strict):
 
 
 class SqrtResolution(Strict):
-    """sigma/keV = root sqrt(E/keV) + linear E/keV."""
+    """sigma/keV = root sqrt(E/keV) + linear E/keV + constant/keV."""
 
     type: Literal["sqrt"]
     root: PositiveNumber
     linear: Number | None = None
+    constant: Energy | None = None
     scale: float = 1.0
 
 

@@ -49,18 +49,42 @@ class SolarFlux(Strict):
         return {branch: flux.number for branch, flux in self if flux is not None}
 
 
+class SurvivalPulls(Strict):
+    """Pulls of what was measured of P_ee along with the flux; see nuemstat.sources.survival."""
+
+    c0: float = 0.0
+    c1: float = 0.0
+    c2: float = 0.0
+    a0: float = 0.0
+    a1: float = 0.0
+
+
+class Survival(Strict):
+    """P_ee by day and by night as an experiment has measured it, with its correlation to the 8B flux.
+
+    c0_error : factor on the error of P_ee at 10 MeV.
+    """
+
+    measured: Literal["sno"]
+    pulls: SurvivalPulls = SurvivalPulls()
+    c0_error: Annotated[float, Field(gt=0)] = 1.0
+
+
 class Solar(Strict):
     """The Sun: all branches of a standard solar model, with flavour conversion.
 
+    oscillation : parameters of the adiabatic conversion, `none` without any; survival : measured, in its place;
     flux : of a branch, all flavours, instead of the standard solar model's; scale : factors on either;
-    b8_spectrum : whose measurement of the neutrinos' energies from 8B.
+    b8_spectrum : whose measurement of the neutrinos' energies from 8B; b8_shape : pull of its tabulated error.
     """
 
     type: Literal["solar"]
     standard_solar_model: Literal["b16_gs98", "b16_agss09met"]
     oscillation: str
     sin2_theta23: Number | None = None
+    survival: Survival | None = None
     b8_spectrum: Literal["winter", "ortiz", "bahcall"] = "winter"
+    b8_shape: float = 0.0
     flux: SolarFlux = SolarFlux()
     scale: SolarScale = SolarScale()
 

@@ -16,7 +16,7 @@ from nuemstat.detector.cache import cached
 from nuemstat.detector.response import ResponseMatrix, bin_integrals, build, recoil_grid
 from nuemstat.detector.supplied import read_response
 from nuemstat.detector.tensor import Tensor
-from nuemstat.errors import ModelError
+from nuemstat.errors import ModelError, suggestion
 from nuemstat.model.builders import (
     build_efficiency,
     build_profiles,
@@ -124,8 +124,11 @@ def _spread(poly: CouplingPolynomial, shares: FloatArray) -> CouplingPolynomial:
 
 
 def _arrivals(document: ModelDocument, bench: Bench, channel: ChannelField, part: str) -> FloatArray:
-    """Fractions of a part of the source along the time axis, if there is one, broadcast over the other axes."""
+    """Factors on a part of the source along the axis of time or zenith, if there is one, broadcast over the others."""
     for place, axis in enumerate(channel.axes):
+        if place and axis.is_zenith:
+            factors = _by_zenith(axis.values, part)
+            return factors.reshape([-1 if i == place else 1 for i in range(len(channel.axes))])
         if place and units.unit(axis.unit).dimension == units.TIME:
             fractions = time_fractions(document, bench, axis)
             if part not in fractions:
@@ -133,6 +136,17 @@ def _arrivals(document: ModelDocument, bench: Bench, channel: ChannelField, part
                 raise ModelError(f"timing: the source gives {part!r}; arrival times are known of {known}")
             return fractions[part].reshape([-1 if i == place else 1 for i in range(len(channel.axes))])
     return np.ones((1,) * len(channel.axes))
+
+
+def _by_zenith(edges: FloatArray, part: str) -> FloatArray:
+    """Factor on neutrinos by day, by night or always in bins of the zenith cosine, each bin seen all of the exposure.
+
+    Day and night are half of the time each.
+    """
+    if part == "always":
+        return np.ones(len(edges) - 1)
+    nights = np.diff(np.maximum(edges, 0.0)) / np.diff(edges)
+    return np.asarray(2 * (nights if part == "night" else 1 - nights))
 
 
 def time_fractions(document: ModelDocument, bench: Bench, axis: AxisField) -> dict[str, FloatArray]:
@@ -188,7 +202,8 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
 
 def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
     photons = (signal.neutrino_mass, signal.photoabsorption, signal.equivalent_photons)
-    return (document.source, document.target, document.conventions, signal.interaction, signal.approximation, *photons)
+    what = (signal.interaction, signal.branches, signal.approximation, *photons)
+    return (document.source, document.target, document.conventions, *what)
 
 
 def flux_components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
@@ -247,8 +262,10 @@ def _integrate(
     document: ModelDocument, bench: Bench, signal: Signal, edges: FloatArray
 ) -> dict[str, CouplingPolynomial]:
     couplings = scheme(document.conventions.couplings)
+    if document.conventions.muon_tau_weak != 1:
+        couplings = couplings.with_muon_tau(document.conventions.muon_tau_weak)
     grouped: dict[str, list[CouplingPolynomial]] = {}
-    whole = flux_components(document, bench)
+    whole = _branches(document, signal, flux_components(document, bench))
     parts = [replace(component, flux=component.part(bench.part)) for component in whole]
     for component in _merged(tuple(p for p in parts if p.flux.maximum), document.timing is not None):
         check_spectrum(document, signal, component, float(edges[0]))
@@ -258,11 +275,25 @@ def _integrate(
     return {name: _sum(parts) for name, parts in grouped.items()}
 
 
+def _branches(
+    document: ModelDocument, signal: Signal, components: tuple[FluxComponent, ...]
+) -> tuple[FluxComponent, ...]:
+    """Those of the branches that a signal is of."""
+    if signal.branches is None:
+        return components
+    known = dict.fromkeys(component.name for component in components)
+    for name in signal.branches:
+        if name not in known:
+            hint = suggestion(name, list(known))
+            raise ModelError(f"{document.name}: branches: found {name!r}; the source has {', '.join(known)}{hint}")
+    return tuple(component for component in components if component.name in signal.branches)
+
+
 def _merged(components: tuple[FluxComponent, ...], by_name: bool) -> list[FluxComponent]:
-    """Components of one flavour and helicity added up; apart by name where arrival times differ."""
+    """Components of one flavour and helicity added up; apart by name where arrival times differ, and day from night."""
     merged: dict[tuple[str, str, bool], FluxComponent] = {}
     for component in components:
-        name = component.name if by_name else "all"
+        name = component.name if by_name else component.when
         key = (name, component.flavour, component.antineutrino)
         flux = merged[key].flux + component.flux if key in merged else component.flux
         merged[key] = replace(component, name=name, flux=flux)

@@ -5,7 +5,7 @@ scheme. Conventions: Giunti and Studenikin, RMP 87 (2015) 531; the SM charge rad
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import pi, sqrt
 from types import MappingProxyType
@@ -62,6 +62,12 @@ class CouplingScheme:
     def axial(self, flavour: str, *, antineutrino: bool) -> float:
         """ga with the sign for neutrinos or antineutrinos."""
         return self._value("ga", flavour) * (-1.0 if antineutrino else 1.0)
+
+    def with_muon_tau(self, factor: float) -> "CouplingScheme":
+        """With the weak cross section of nu_mu and nu_tau on electrons times a factor, that of nu_e as it is."""
+        size = {flavour: 1.0 if flavour == "e" else sqrt(factor) for flavour in (*self.gv, *self.ga)}
+        gv, ga = ({f: value * size[f] for f, value in kind.items()} for kind in (self.gv, self.ga))
+        return replace(self, gv=MappingProxyType(gv), ga=MappingProxyType(ga))
 
     def _value(self, kind: str, flavour: str) -> float:
         values: Mapping[str, float] = getattr(self, kind)

@@ -10,6 +10,7 @@ from nuemstat.physics.flux import Flux
 
 Flavour = Literal["e", "mu", "tau"]
 Part = Literal["flux", "continued", "beyond"]
+When = Literal["always", "day", "night"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class FluxComponent:
     flux : per energy and area [1/MeV/cm^2], and per time [1/s] when `per_time`, else of the whole exposure;
     continued : the part of the flux above the last tabulated point of its spectrum, which rests on another spectrum;
     beyond : what may lie above the end of the flux and is not in it; both in the unit of the flux, and empty where the
-    table reaches the physical end.
+    table reaches the physical end;
+    when : the half of the time in which it arrives, where day and night differ: both together are the whole.
     """
 
     name: str
@@ -30,6 +32,7 @@ class FluxComponent:
     per_time: bool
     continued: Flux = field(default_factory=Flux)
     beyond: Flux = field(default_factory=Flux)
+    when: When = "always"
 
     def part(self, name: Part) -> Flux:
         """The flux itself, or one of the two parts that tell how far its spectrum is known."""

@@ -1,8 +1,8 @@
 """Neutrinos of the Sun at the Earth, by branch and flavour."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from operator import add
 from pathlib import Path
 from types import MappingProxyType
@@ -16,13 +16,16 @@ from nuemstat.physics.flux import Flux
 from nuemstat.physics.oscillation import OscillationParameters, averaged_survival, flavour_shares
 from nuemstat.polynomial import FloatArray
 from nuemstat.resources import data_file
-from nuemstat.sources.component import Flavour, FluxComponent, check_names
+from nuemstat.sources.component import Flavour, FluxComponent, When, check_names
+from nuemstat.sources.survival import MeasuredSurvival, survival_file
 from nuemstat.tables import read_table
 from nuemstat.vocabulary import FLAVOURS
 
 BRANCHES: Final = ("pp", "pep", "be7", "b8", "hep", "n13", "o15", "f17")
 SOLAR_MODELS: Final = ("b16_gs98", "b16_agss09met")
 B8_SPECTRA: Final = ("winter", "ortiz", "bahcall")
+UNCONVERTED: Final = "none"
+"""Name of the parameter set of neutrinos that stay what they are."""
 OSCILLATION_SHIFTS: Final = ("s12_sq", "s13_sq", "dm21")
 
 _FLUXES, _LINES = "solar/fluxes_b16.csv", "solar/lines.csv"
@@ -66,12 +69,14 @@ def fractional_uncertainties(standard_solar_model: str) -> Mapping[str, float]:
 
 @cache
 def oscillation_parameters(name: str) -> OscillationParameters:
-    """A set of best-fit mixing parameters by name: pdg2020, nufit52, nufit60, desalas2020.
+    """A set of best-fit mixing parameters by name: pdg2020, nufit52, nufit60, desalas2020; none: no mixing.
 
     Raises
     ------
     ModelError : an unknown name.
     """
+    if name == UNCONVERTED:
+        return OscillationParameters(s12_sq=0.0, s13_sq=0.0, s23_sq=0.0, dm21=0.0)
     table = read_table(data_file(_OSCILLATION))
     if name not in (names := table.words("name")):
         raise ModelError(f"oscillation parameters: found {name!r}; allowed are {', '.join(names)}")
@@ -95,8 +100,10 @@ def _spectrum_file(branch: str, b8_spectrum: str) -> Path:
 
 
 @cache
-def unit_spectrum(branch: str, *, b8_spectrum: str = "winter") -> Flux:
+def unit_spectrum(branch: str, *, b8_spectrum: str = "winter", b8_shape: float = 0.0) -> Flux:
     """Energy spectrum of a branch at birth, unit area [1/MeV]; 7Be and pep are lines.
+
+    b8_shape : pull of the tabulated error of the 8B spectrum [sigma], one for all energies.
 
     Long tables keep their first 60 nodes and then every n-th, about 300 in all; the moments that rates need change
     by less than 1e-4. Where a table starts above zero energy the spectrum goes to zero there.
@@ -107,6 +114,10 @@ def unit_spectrum(branch: str, *, b8_spectrum: str = "winter") -> Flux:
         return reduce(add, [Flux.line(float(energy), float(share)) for name, energy, share in rows if name == branch])
     table = read_table(_spectrum_file(branch, b8_spectrum))
     energies, density = table.numbers("energy", units.ENERGY), table.numbers("density", (-1, 0, 0, 0))
+    if b8_shape and branch == "b8":
+        if "uncertainty" not in table.columns:
+            raise ModelError(f"solar b8_shape: the spectrum {b8_spectrum!r} has no tabulated error; 0 is allowed")
+        density = np.maximum(density + b8_shape * table.numbers("uncertainty", (-1, 0, 0, 0)), 0.0)
     if energies[0] > 0:
         energies, density = np.append(0.0, energies), np.append(0.0, density)
     end = int(np.flatnonzero(density)[-1]) + 2  # tables go on with zeros
@@ -123,10 +134,12 @@ def unit_spectrum(branch: str, *, b8_spectrum: str = "winter") -> Flux:
 class SolarSource:
     """The Sun by day: a standard solar model with adiabatic flavour conversion.
 
-    standard_solar_model : one of `SOLAR_MODELS`; oscillation : name of a parameter set; s23_sq : takes the place
-    of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at 0; flux : of a branch
-    at the Earth, all flavours [1/area/time], instead of the solar model's; scale : factor on the flux of a branch, 1
-    where not named; b8_spectrum : one of `B8_SPECTRA`; branches : those to keep.
+    standard_solar_model : one of `SOLAR_MODELS`; oscillation : name of a parameter set, or `UNCONVERTED`;
+    s23_sq : takes the place of the set's; oscillation_shift : added to s12_sq, s13_sq [1] or dm21 [MeV^2], neutral at
+    0; flux : of a branch at the Earth, all flavours [1/area/time], instead of the solar model's; scale : factor on the
+    flux of a branch, 1 where not named; b8_spectrum : one of `B8_SPECTRA`; b8_shape : pull of its error [sigma];
+    measured : P_ee by day and by night as they were measured, instead of the adiabatic conversion; branches : those to
+    keep.
     The regions of production and the electron density are those of B16-GS98 for both compositions.
 
     Raises
@@ -141,6 +154,8 @@ class SolarSource:
     flux: Mapping[str, float] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     b8_spectrum: str = "winter"
+    b8_shape: float = 0.0
+    measured: MeasuredSurvival | None = None
     branches: tuple[str, ...] = BRANCHES
 
     def __post_init__(self) -> None:
@@ -164,20 +179,36 @@ class SolarSource:
 
     def survival(self, branch: str, energies: FloatArray) -> FloatArray:
         """P_ee at `energies` [MeV], averaged over where the branch is produced, shape of `energies`."""
+        if self.oscillation == UNCONVERTED:
+            return np.ones_like(energies)
         return averaged_survival(energies, *production(branch), self.parameters())
 
     def components(self) -> tuple[FluxComponent, ...]:
         """One component per branch and flavour, per time."""
         return tuple(component for branch in self.branches for component in self._branch(branch))
 
-    def _branch(self, branch: str) -> tuple[FluxComponent, ...]:
+    def _total(self, branch: str) -> float:
         modelled = total_fluxes(self.standard_solar_model)[branch]
-        total = self.flux.get(branch, modelled) * self.scale.get(branch, 1.0)
-        born = unit_spectrum(branch, b8_spectrum=self.b8_spectrum).scaled(total)
-        nodes = flavour_shares(self.survival(branch, born.energies), self.parameters())
+        return self.flux.get(branch, modelled) * self.scale.get(branch, 1.0)
+
+    def _times(self, branch: str) -> dict[When, Callable[[FloatArray], FloatArray]]:
+        """P_ee as a function of the energy [MeV], by the time of day in which it holds."""
+        if self.measured is None:
+            return {"always": partial(self.survival, branch)}
+        flux = self._total("b8")
+        return {"day": partial(self.measured.by_day, flux=flux), "night": partial(self.measured.by_night, flux=flux)}
+
+    def _branch(self, branch: str) -> tuple[FluxComponent, ...]:
+        times = self._times(branch)
+        spectrum = unit_spectrum(branch, b8_spectrum=self.b8_spectrum, b8_shape=self.b8_shape)
+        born = spectrum.scaled(self._total(branch) / len(times))
         line_energies = np.array([energy for energy, _ in born.lines])
-        peaks = flavour_shares(self.survival(branch, line_energies), self.parameters())
-        return tuple(_component(branch, flavour, born, nodes[flavour], peaks[flavour]) for flavour in FLAVOURS)
+        found: list[FluxComponent] = []
+        for when, survival in times.items():
+            nodes = flavour_shares(survival(born.energies), self.parameters())
+            peaks = flavour_shares(survival(line_energies), self.parameters())
+            found += [_component(branch, flavour, born, nodes[flavour], peaks[flavour], when) for flavour in FLAVOURS]
+        return tuple(found)
 
     def warnings(self) -> tuple[str, ...]:
         """Nothing."""
@@ -187,9 +218,13 @@ class SolarSource:
         """The tables in use."""
         lines = read_table(data_file(_LINES)).words("branch")
         spectra = [_spectrum_file(b, self.b8_spectrum) for b in self.branches if b not in lines]
-        return (*(data_file(name) for name in (_FLUXES, _LINES, _OSCILLATION, _PRODUCTION)), *spectra)
+        measured = [data_file(survival_file(self.measured.name))] if self.measured else []
+        return (*(data_file(name) for name in (_FLUXES, _LINES, _OSCILLATION, _PRODUCTION)), *spectra, *measured)
 
 
-def _component(branch: str, flavour: Flavour, born: Flux, nodes: FloatArray, peaks: FloatArray) -> FluxComponent:
+def _component(
+    branch: str, flavour: Flavour, born: Flux, nodes: FloatArray, peaks: FloatArray, when: When
+) -> FluxComponent:
     lines = tuple((energy, weight * float(p)) for (energy, weight), p in zip(born.lines, peaks, strict=True))
-    return FluxComponent(branch, flavour, False, Flux(born.energies, born.density * nodes, lines), per_time=True)
+    flux = Flux(born.energies, born.density * nodes, lines)
+    return FluxComponent(branch, flavour, False, flux, per_time=True, when=when)

@@ -10,6 +10,7 @@ from nuemstat.detector.quenching import (
     NoQuenching,
     PolynomialQuenching,
     TableQuenching,
+    TotalEnergy,
 )
 from nuemstat.errors import ModelError
 
@@ -100,3 +101,8 @@ def test_a_curve_below_zero_gives_no_signal():
 def test_bad_input_is_one_line(make, message):
     with pytest.raises(ModelError, match=message):
         make()
+
+
+def test_total_energy_is_recoil_and_mass_times_the_scale() -> None:
+    found = TotalEnergy(scale=1.01)(np.array([0.0, 4.489]) * units.MeV) / units.MeV
+    np.testing.assert_allclose(found, 1.01 * np.array([0.51099895, 4.99999895]), rtol=1e-8)

@@ -31,6 +31,8 @@ def test_widths_are_their_formulas():
     np.testing.assert_allclose(
         SquareRootWidth(0.31 * units.keV, 0.0037 * units.keV)(at) / units.keV, [0.3137, 0.6348], rtol=1e-13
     )
+    kamiokande = SquareRootWidth(0.349 * 1000**0.5 * units.keV, 0.0397 * units.keV, -0.0839 * units.MeV)
+    np.testing.assert_allclose(kamiokande(np.array([9.0]) * units.MeV) / units.MeV, [1.3204], rtol=1e-13)
     pandax = PolynomialWidth(tuple(c * units.keV for c in (0.073, 0.173, -6.5e-3, 1.1e-4)))
     np.testing.assert_allclose(pandax(at)[1] / units.keV, 0.073 + 0.692 - 0.104 + 0.00704, rtol=1e-13)
 
