@@ -102,8 +102,8 @@ class Signal(Strict):
     as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
     ratio to the Standard Model.
     photoabsorption : pulls of the tabulated error of photoabsorption (approximations best, rrpa, epa).
-    Of equivalent photons (rrpa, epa): neutrino_mass : in their logarithm; equivalent_photons : pulls of their own error,
-    the longitudinal field that they leave out.
+    Of equivalent photons (rrpa, epa): neutrino_mass : in their logarithm; equivalent_photons : pulls of their own
+    error, the longitudinal field that they leave out.
     Of best: dielectric : pulls of charges towards Hartree-Fock; moments : pulls of moments; low_charges : pull of
     charges between 50 and 100 eV. Pulls are by element but the last, in sigma, and refused where nothing has them.
     """

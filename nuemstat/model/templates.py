@@ -281,9 +281,9 @@ def _integrate(
     if document.conventions.muon_tau_weak != 1:
         couplings = couplings.with_muon_tau(document.conventions.muon_tau_weak)
     grouped: dict[str, list[CouplingPolynomial]] = {}
-    whole = _branches(document, signal, flux_components(document, bench))
-    parts = [replace(component, flux=component.part(bench.part)) for component in whole]
-    for component in _merged(tuple(p for p in parts if p.flux.maximum), document.timing is not None):
+    by_name = document.timing is not None
+    key = ("merged", document.source, signal.branches, by_name, bench.part)
+    for component in bench.once(key, lambda: _merged(_parts(document, bench, signal), by_name)):
         check_spectrum(document, signal, component, float(edges[0]))
         exposure = _exposure(document, component)
         rate = _rate_function(document, signal, component, couplings)
@@ -303,6 +303,13 @@ def _branches(
             hint = suggestion(name, list(known))
             raise ModelError(f"{document.name}: branches: found {name!r}; the source has {', '.join(known)}{hint}")
     return tuple(component for component in components if component.name in signal.branches)
+
+
+def _parts(document: ModelDocument, bench: Bench, signal: Signal) -> tuple[FluxComponent, ...]:
+    """The part of the flux that the bench is for, of each component of a signal that has any."""
+    whole = _branches(document, signal, flux_components(document, bench))
+    parts = [replace(component, flux=component.part(bench.part)) for component in whole]
+    return tuple(part for part in parts if part.flux.maximum)
 
 
 def _merged(components: tuple[FluxComponent, ...], by_name: bool) -> list[FluxComponent]:

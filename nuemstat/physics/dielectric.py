@@ -17,7 +17,7 @@ with the weak amplitude: in this approximation the rate is quadratic in the char
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -48,16 +48,30 @@ def dispersion(energies: FloatArray, cross_section: FloatArray, at: npt.ArrayLik
     energies : rising nodes [energy];  cross_section : at the nodes [area], zero outside;
     at : the T [energy], shape (n,);  result : [area / energy], shape (n,).  eps_1 - 1 is 2/pi N hbar c times this.
     """
-    a, b = energies[:-1], energies[1:]
-    slope = np.diff(cross_section) / (b - a)
     wanted = np.asarray(at, dtype=float)
-    found = np.empty(wanted.shape)
-    for i, T in enumerate(np.where(np.isin(wanted, energies), wanted * (1 + _ASIDE), wanted)):
+    return np.asarray(_weights(energies.tobytes(), wanted.tobytes()) @ cross_section)
+
+
+@lru_cache(maxsize=16)
+def _weights(nodes: bytes, wanted: bytes) -> FloatArray:
+    """What each node contributes to the integral at each T, shape (n, nodes); it knows no cross section."""
+    energies, at = np.frombuffer(nodes), np.frombuffer(wanted)
+    a, width = energies[:-1], np.diff(energies)
+    found = np.zeros((at.size, energies.size))
+    for row, T in zip(found, np.where(np.isin(at, energies), at * (1 + _ASIDE), at), strict=True):
         # 1/(x^2 - T^2) = [1/(x - T) - 1/(x + T)] / 2T, and sigma continues its segment's line to T and to -T.
-        above = (cross_section[:-1] + slope * (T - a)) @ np.log(np.abs((b - T) / (a - T)))
-        below = (cross_section[:-1] - slope * (T + a)) @ np.log((b + T) / (a + T))
-        found[i] = (above - below) / (2 * T)
+        near, far = _logarithm(width / (a - T)), _logarithm(width / (a + T))
+        to_near, to_far = (T - a) / width, (T + a) / width
+        row[:-1] += (1 - to_near) * near - (1 + to_far) * far
+        row[1:] += to_near * near + to_far * far
+        row /= 2 * T
     return found
+
+
+def _logarithm(excess: FloatArray) -> FloatArray:
+    """ln|1 + u|, with all digits for small u."""
+    inside = excess > -0.5
+    return np.where(inside, np.log1p(np.where(inside, excess, 0.0)), np.log(np.abs(1 + np.where(inside, 0.0, excess))))
 
 
 @dataclass(frozen=True, eq=False)
