@@ -76,26 +76,16 @@ def rate(
     ModelError : a recoil that is not above 0, an unknown approximation, a coupling that the scheme or a table
     that the atom does not have, a pull where nothing depends on it, equivalent photons without a neutrino mass.
     """
-    if approximation not in APPROXIMATIONS:
-        allowed = ", ".join(APPROXIMATIONS)
-        raise ModelError(f"electron scattering: approximation {approximation!r}; allowed are {allowed}")
+    _check(approximation, photoabsorption_pull or equivalent_photons_pull, moment_pull, neutrino_mass)
     T = np.asarray(recoil, dtype=float)
     moments = flux.moments(minimum_energy(T, units.ELECTRON_MASS))
     electrons = np.full(T.shape, float(atom.Z)) if approximation == "free" else atom.z_eff(T)
-    equivalent_photons = approximation in EQUIVALENT_PHOTONS
-    if (photoabsorption_pull or equivalent_photons_pull) and not equivalent_photons:
-        raise ModelError(f"electron scattering: approximation {approximation!r} has no equivalent photons to be pulled")
-    if moment_pull and approximation != "best":
-        raise ModelError(f"electron scattering: approximation {approximation!r} has no error of moments to be pulled")
-
     scattered_on_electrons = approximation in ("free", "fea")
     charge = -CHARGE_AMPLITUDE / (2 * units.ELECTRON_MASS * T) if scattered_on_electrons else None
     total = _weak(T, moments, flavour, scheme.axial(flavour, antineutrino=antineutrino), scheme, charge) * electrons
     if approximation in ("rrpa", "best"):
         total = total * (1 / atom.rrpa_ratio(flavour, T))
-    if equivalent_photons:
-        if neutrino_mass is None:
-            raise ModelError(f"electron scattering: approximation {approximation!r} needs a neutrino mass")
+    if approximation in EQUIVALENT_PHOTONS and neutrino_mass is not None:
         rate_of_charges = _photons(T, flux, neutrino_mass, atom, equivalent_photons_pull)
         absorbed = atom.photoabsorption(T, pull=photoabsorption_pull)
         total = total + _charges(flavour, rate_of_charges * absorbed)
@@ -103,6 +93,18 @@ def rate(
     if approximation == "best":
         magnetic = magnetic * atom.moment_ratio(T, pull=moment_pull)
     return total + CouplingPolynomial({((coupling_name("magnetic_moment", flavour, flavour), 2),): magnetic})
+
+
+def _check(approximation: str, photon_pull: float, moment_pull: float, neutrino_mass: float | None) -> None:
+    who = f"electron scattering: approximation {approximation!r}"
+    if approximation not in APPROXIMATIONS:
+        raise ModelError(f"{who}; allowed are {', '.join(APPROXIMATIONS)}")
+    if photon_pull and approximation not in EQUIVALENT_PHOTONS:
+        raise ModelError(f"{who} has no equivalent photons to be pulled")
+    if moment_pull and approximation != "best":
+        raise ModelError(f"{who} has no error of moments to be pulled")
+    if approximation in EQUIVALENT_PHOTONS and neutrino_mass is None:
+        raise ModelError(f"{who} needs a neutrino mass")
 
 
 def charge_rate(
