@@ -88,7 +88,9 @@ def direct_electron(values: Values) -> Callable[..., CouplingPolynomial]:
         mass = units.ELECTRON_MASS
         moments = flux.moments(minimum_energy(recoil, mass))
         photons = approximation in ("epa", "rrpa")
-        neutral = {name: 0.0 if approximation != "fea" and name.startswith("millicharge") else x for name, x in values.items()}
+        neutral = {
+            name: 0.0 if approximation != "fea" and name.startswith("millicharge") else x for name, x in values.items()
+        }
         change = amplitudes(neutral, flavour, -2 * mass * recoil)
         axial = scheme.axial(flavour, antineutrino=antineutrino)
 
