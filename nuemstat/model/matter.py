@@ -16,7 +16,8 @@ def medium_words(target: Target) -> str:
     density = f"{found.density / (units.gram / units.cm**3):g} g/cm^3"
     said = "" if target.density else " (default)"
     low = f"{LOWEST / units.eV:g} eV"
-    return f"dielectric formula, {found.phase} {found.name} of {density}{said}, nothing below {low}"
+    matter = f"{found.phase} {found.name}" if found.phase else found.name
+    return f"dielectric formula, {matter} of {density}{said}, nothing below {low}"
 
 
 def low_shares(document: ModelDocument, bench: Bench) -> Iterator[str]:

@@ -84,7 +84,7 @@ class Atom:
         ModelError : no cross section is tabulated for this element, or no error of it that could be pulled.
         """
         if not self.photo_energy.size:
-            raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; epa needs it")
+            raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; charges that ionise atoms need it")
         at = np.asarray(energy, dtype=float)
         inside = at >= self.photo_energy[0]
         x, y = np.log(self.photo_energy), np.log(self.photo_cross_section)

@@ -28,10 +28,10 @@ FAR: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class KnownMedium:
-    """One row of the table of media: density [mass / length^3], and the place of missing strength [energy]."""
+    """What charges see: density [mass / length^3], and the place of missing strength [energy]; None: no phase said."""
 
     name: str
-    phase: Phase
+    phase: Phase | None
     density: float
     missing_energy: float
     source: str
@@ -89,7 +89,7 @@ def choose_medium(formula: Mapping[str, float], phase: Phase | None, density: fl
         raise ModelError(f"target.density: found none for {found}; it is required but for {known}")
     if row is None:
         missing = media[0].missing_energy if media else MISSING_ENERGY
-        return KnownMedium(name, phase or "solid", density or 0.0, missing, "", "")
+        return KnownMedium(name, phase, density or 0.0, missing, "", "")
     if density is None:
         return row
     gas = rows.get("gas")
