@@ -14,7 +14,7 @@ from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import Workspace
 
 GERMANIUM = ("dresden2", "conus_plus")
-XENON = ("lz_er2025", "lz_sr1", "pandax4t_run0", "pandax4t_run1", "xenonnt_sr0")
+XENON = ("lz_er2025", "lz_sr1", "pandax4t_run0", "pandax4t_run1", "xenonnt_sr0", "xenonnt_sr1b")
 KINDS = {"photoabsorption": "photoabsorption", "charges": "dielectric", "moments": "moments"}
 SHARE = 1e-4
 """Of the charge signal from recoils below 100 eV: with more of it a model has the pull `low_charges`."""
