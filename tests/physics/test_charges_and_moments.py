@@ -146,10 +146,9 @@ def test_charges_are_stronger_than_on_free_electrons_and_weaker_than_equivalent_
 @pytest.mark.parametrize(
     ("element", "energy", "ratio"),
     [
-        ("Xe", 0.1, 0.863), ("Xe", 0.3, 0.863), ("Xe", 0.5, 0.94), ("Xe", 1.9, 0.967), ("Xe", 3.0, 0.951),
-        ("Xe", 4.0, 0.955), ("Xe", 30.0, 0.955),
-        ("Ge", 0.1, 0.775), ("Ge", 0.2, 0.775), ("Ge", 0.3, 0.89), ("Ge", 0.5, 0.963), ("Ge", 2.5, 0.962),
-        ("Ge", 20.0, 0.959), ("Si", 0.5, 1.0), ("I", 3.0, 1.0),
+        ("Xe", 0.1, 0.871), ("Xe", 0.3, 0.871), ("Xe", 0.51021, 0.957), ("Xe", 1.8791, 0.984), ("Xe", 3.0639, 0.991),
+        ("Ge", 0.1, 0.780), ("Ge", 0.2, 0.780), ("Ge", 0.3, 0.897), ("Ge", 0.51774, 0.976), ("Ge", 1.8601, 0.986),
+        ("Si", 0.5, 1.0), ("I", 3.0, 1.0),
     ],
 )  # fmt: skip
 def test_moments_by_hartree_fock_over_stepping(element: str, energy: float, ratio: float) -> None:
@@ -166,21 +165,24 @@ def test_moments_have_no_step_at_the_ends_of_their_tables() -> None:
 
 
 def test_one_sigma_of_moments() -> None:
-    """Below the tables the full way to stepping, half of it in the middle, 0.03 of 0.955 in xenon above."""
+    """Below the tables the full way to stepping, half of it above, at least 3 %; elsewhere the larger of both."""
     xenon, germanium, silicon = (atom(element) for element in ("Xe", "Ge", "Si"))
-    keV = units.keV
-    for target, energy, full in ((xenon, 0.2, 1.0), (germanium, 0.1, 1.0), (germanium, 0.3, 1.0)):
-        assert float(target.moment_ratio(energy * keV, pull=1.0)) == pytest.approx(full, abs=2e-3)
-    for target, energy in ((xenon, 1.8791), (germanium, 2.2329)):
-        ratio = float(target.moment_ratio(energy * keV))
-        assert float(target.moment_ratio(energy * keV, pull=1.0)) == pytest.approx((1 + ratio) / 2, abs=1e-3)
-    assert float(xenon.moment_ratio(8 * keV, pull=1.0)) == pytest.approx(0.985, abs=1e-3)
+
+    def change(target, energy):
+        at = energy * units.keV
+        return float(target.moment_ratio(at, pull=1.0) / target.moment_ratio(at)) - 1
+
+    for target, energy in ((xenon, 0.2), (germanium, 0.1), (germanium, 0.29928)):
+        assert float(target.moment_ratio(energy * units.keV, pull=1.0)) == pytest.approx(1.0, abs=1e-3)
+    ratio = float(xenon.moment_ratio(0.3683 * units.keV))
+    assert change(xenon, 0.3683) == pytest.approx((1 / ratio - 1) / 2, abs=1e-3)
+    for target in (xenon, germanium):
+        assert change(target, 1.8) == pytest.approx(0.03, abs=1e-4)
+        assert change(target, 9.0) == pytest.approx(0.03, abs=1e-4)
     for energy in (0.1, 0.25, 0.5, 1.0, 3.0, 9.0):
-        sizes = [
-            abs(float(t.moment_ratio(energy * keV, pull=1.0) / t.moment_ratio(energy * keV)) - 1)
-            for t in (xenon, germanium)
-        ]
-        assert float(silicon.moment_ratio(energy * keV, pull=1.0)) == pytest.approx(1 + max(sizes), abs=6e-3)
+        largest = max(change(xenon, energy), change(germanium, energy))
+        assert change(silicon, energy) == pytest.approx(largest, abs=6e-3)
+        assert float(silicon.moment_ratio(energy * units.keV)) == 1
 
 
 def test_a_pull_of_moments_moves_moments_of_best_only() -> None:
@@ -204,7 +206,10 @@ def vector_of_rrpa(T):
 
 
 def test_the_suppression_of_rrpa_sits_in_the_axial_current() -> None:
-    """So that it is not applied to moments: the vector part is 0.92 to 0.96, the axial part 0.7."""
+    """So that it is not applied to moments: the vector part is 0.92 to 0.96, the axial part 0.7.
+
+    Hartree-Fock with 40 multipoles lies 0 to 4 % above the vector part; with 60 at 1.6 and 80 at 3.1 keV by 4 %.
+    """
     table = read_table(data_file("atomic/hartree_fock.csv"))
     listed = np.array([word == "Xe" for word in table.words("element")])
     T = table.numbers("energy", units.ENERGY)[listed]
@@ -212,8 +217,6 @@ def test_the_suppression_of_rrpa_sits_in_the_axial_current() -> None:
     vector, axial = vector_of_rrpa(T)
     inside = (1.4 * units.keV < T) & (5 * units.keV > T)
     assert inside.sum() == 8
-    np.testing.assert_allclose(weak[inside], vector[inside], rtol=0.03)
+    np.testing.assert_allclose(weak[inside] / vector[inside], 1.02, atol=0.028)
     assert np.all((vector[inside] > 0.915) & (vector[inside] < 0.96))
     assert np.all((axial[inside] > 0.69) & (axial[inside] < 0.76))
-    high = (5.5 * units.keV < T) & (22 * units.keV > T)
-    np.testing.assert_allclose(weak[high], vector[high], rtol=0.07)
