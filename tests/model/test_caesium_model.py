@@ -71,7 +71,7 @@ def test_the_default_form_has_every_systematic() -> None:
             "i_photoabsorption": 1.0,
             "i_charges": 1.0,
             "i_moments": 1.0,
-            "csi_density": 0.0902,
+            "csi_density": 0.02,
         }
     )
     assert free(spec) == {"ss_rate", "onset"}

@@ -13,7 +13,7 @@ from nuemstat.model.loader import load_model, shipped_models
 from nuemstat.vocabulary import COUPLINGS
 from nuemstat.workspace.document import Workspace
 
-GERMANIUM = ("dresden2", "conus_plus")
+GERMANIUM = ("dresden2", "conus_plus", "coherent_ge", "coherent_ge_2026")
 XENON = ("lz_er2025", "lz_sr1", "pandax4t_run0", "pandax4t_run1", "xenonnt_sr0", "xenonnt_sr1b")
 KINDS = {"photoabsorption": "photoabsorption", "charges": "dielectric", "moments": "moments"}
 SHARE = 1e-4
