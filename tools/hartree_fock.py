@@ -24,6 +24,7 @@ from scipy.interpolate import CubicSpline
 
 from nuemstat import units
 from nuemstat.physics.atom import atom
+from nuemstat.physics.couplings import scheme
 from nuemstat.physics.dielectric import Constituent, Medium, terms
 from nuemstat.physics.media import absorber
 from nuemstat.resources import data_file
@@ -40,7 +41,7 @@ LARGEST = -0.25
 LARGE_BELOW = 0.4
 """Below this energy [keV] the error of the moments is the full change, above half of it."""
 LEAST = 0.03
-"""Least error of moments, chosen: about as far as the vector part of RRPA lies from Hartree-Fock in xenon."""
+"""Least error of moments, chosen: what the vector part of RRPA differs by from Hartree-Fock at the very least."""
 HARTREE, END = 27.211386e-3, 400.0  # keV
 
 
@@ -132,7 +133,22 @@ def moments(element: str) -> Iterator[tuple[float, float, float]]:
     for energy, value in zip(at, np.interp(np.log(at), np.log(energies), ratio), strict=True):
         full = energy < LARGE_BELOW if element == "Ge" else energy == low
         change = (1 / float(value) - 1) * (1.0 if full else 0.5)
+        if element == "Xe":
+            change = max(change, abs(float(value) / vector_part(float(energy)) - 1))
         yield float(energy), float(value), max(change, LEAST)
+
+
+def vector_part(energy: float) -> float:
+    """Many-body over stepped rate of the vector current in xenon at an energy [keV], from the columns of RRPA.
+
+    Far below the neutrino energy a rate is gV^2 v + gA^2 a; nu_e and nu_mu mix the ratios v and a differently.
+    """
+    rrpa, couplings = atom("Xe").rrpa, scheme()
+    if rrpa is None:
+        raise ValueError("no RRPA table of xenon")
+    squares = np.array([[couplings.gv[f] ** 2, couplings.ga[f] ** 2] for f in ("e", "mu")])
+    columns = [np.interp(energy * units.keV, rrpa.energies, column) for column in (rrpa.e, rrpa.mutau)]
+    return float(np.linalg.solve(squares, squares.sum(axis=1) / columns)[0])
 
 
 def moment_table() -> Iterator[str]:
@@ -144,7 +160,8 @@ def moment_table() -> Iterator[str]:
     )
     yield (
         "# note: constant outside. One sigma (relative) is the full way to stepping below the table and, in germanium, "
-        "below 0.4 keV, half of it above, but at least 3 %, chosen. Other elements: stepping, with the larger of both "
+        "below 0.4 keV, half of it above, but at least 3 % (chosen) and in xenon at least the distance to the vector part "
+        "of RRPA. Other elements: stepping, with the larger of both "
         "errors. The germanium is a free atom; with its 4s and 4p electrons by stepping the ratios are larger by 0.011 "
         "at 0.2 keV and 0.02 at 0.6 keV"
     )

@@ -176,9 +176,10 @@ def test_one_sigma_of_moments() -> None:
         assert float(target.moment_ratio(energy * units.keV, pull=1.0)) == pytest.approx(1.0, abs=1e-3)
     ratio = float(xenon.moment_ratio(0.3683 * units.keV))
     assert change(xenon, 0.3683) == pytest.approx((1 / ratio - 1) / 2, abs=1e-3)
-    for target in (xenon, germanium):
-        assert change(target, 1.8) == pytest.approx(0.03, abs=1e-4)
-        assert change(target, 9.0) == pytest.approx(0.03, abs=1e-4)
+    for energy in (1.8791, 3.0639, 4.9957, 9.5873):
+        distance = float(xenon.moment_ratio(energy * units.keV)) / vector_of_rrpa(energy * units.keV)[0] - 1
+        assert change(xenon, energy) == pytest.approx(max(distance, 0.03), abs=1e-3)
+        assert change(germanium, energy) == pytest.approx(0.03, abs=1e-4)
     for energy in (0.1, 0.25, 0.5, 1.0, 3.0, 9.0):
         largest = max(change(xenon, energy), change(germanium, energy))
         assert change(silicon, energy) == pytest.approx(largest, abs=6e-3)
@@ -208,7 +209,7 @@ def vector_of_rrpa(T):
 def test_the_suppression_of_rrpa_sits_in_the_axial_current() -> None:
     """So that it is not applied to moments: the vector part is 0.92 to 0.96, the axial part 0.7.
 
-    Hartree-Fock with 40 multipoles lies 0 to 4 % above the vector part; with 60 at 1.6 and 80 at 3.1 keV by 4 %.
+    Hartree-Fock with 40 multipoles lies 1 to 4 % above the vector part, with 80 at 3.1 and 5.0 keV by 4 and 7 %.
     """
     table = read_table(data_file("atomic/hartree_fock.csv"))
     listed = np.array([word == "Xe" for word in table.words("element")])
@@ -217,6 +218,8 @@ def test_the_suppression_of_rrpa_sits_in_the_axial_current() -> None:
     vector, axial = vector_of_rrpa(T)
     inside = (1.4 * units.keV < T) & (5 * units.keV > T)
     assert inside.sum() == 8
-    np.testing.assert_allclose(weak[inside] / vector[inside], 1.02, atol=0.028)
+    enough = table.numbers("max_L")[listed] > 40
+    np.testing.assert_allclose(weak[inside & ~enough] / vector[inside & ~enough], 1.02, atol=0.022)
+    np.testing.assert_allclose(weak[inside & enough] / vector[inside & enough], (1.044, 1.039, 1.075), atol=0.002)
     assert np.all((vector[inside] > 0.915) & (vector[inside] < 0.96))
     assert np.all((axial[inside] > 0.69) & (axial[inside] < 0.76))
