@@ -16,7 +16,7 @@ from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_
 from nuemstat.model.follows import growth
 from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
-from nuemstat.model.matter import low_shares, medium_words
+from nuemstat.model.matter import density_warning, low_shares, medium_words
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
 from nuemstat.model.per_bin import per_bin_parameters, per_bin_samples
@@ -103,7 +103,7 @@ class _Compilation:
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        said = (*self.model.warnings, *self.bench.warnings.values(), *words_of(self.model))
+        said = (*self.model.warnings, *density_warning(document), *self.bench.warnings.values(), *words_of(self.model))
         warnings = tuple(f"{WARNING}{text}" for text in said)
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         idle = [

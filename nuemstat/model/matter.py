@@ -8,6 +8,7 @@ from nuemstat import units
 from nuemstat.model.schema import ModelDocument, Target
 from nuemstat.model.templates import Bench, charge_counts
 from nuemstat.physics.electron import CLAIMED, LOWEST
+from nuemstat.physics.media import density_remark
 
 
 def medium_words(target: Target) -> str:
@@ -18,6 +19,16 @@ def medium_words(target: Target) -> str:
     low = f"{LOWEST / units.eV:g} eV"
     matter = f"{found.phase} {found.name}" if found.phase else found.name
     return f"dielectric formula, {matter} of {density}{said}, nothing below {low}"
+
+
+def density_warning(document: ModelDocument) -> tuple[str, ...]:
+    """A line where the density of a medium that charges see is far from that of its phase, else nothing."""
+    if not any(signal.in_matter for signal in document.signals.values()):
+        return ()
+    target = document.target
+    density = target.density.number if target.density else None
+    remark = density_remark(target.formula, target.phase, density)
+    return (f"{document.name}: {remark}",) if remark else ()
 
 
 def low_shares(document: ModelDocument, bench: Bench) -> Iterator[str]:

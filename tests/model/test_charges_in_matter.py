@@ -175,8 +175,14 @@ def test_an_unknown_compound_needs_a_density(edited) -> None:
 
 
 def test_a_far_density_is_told(edited) -> None:
-    path = edited("conus_plus", ("value: 5.323 g/cm^3", "value: 0.9 g/cm^3"))
-    (warning,) = load_model(str(path)).warnings
+    path = edited(
+        "conus_plus",
+        ("value: 5.323 g/cm^3", "value: 0.9 g/cm^3"),
+        ("centre: 5.323 g/cm^3, sigma: 0.10646 g/cm^3", "centre: 0.9 g/cm^3, sigma: 0.018 g/cm^3"),
+    )
+    (warning,) = (
+        n for n in compile_model(load_model(str(path))).provenance[0].notes if "density" in n and "warning" in n
+    )
     assert "target.density: 0.9 g/cm^3 is beyond a factor 5 of that of solid Ge, 5.323 g/cm^3" in warning
 
 
