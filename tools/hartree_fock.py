@@ -161,7 +161,7 @@ def moment_table() -> Iterator[str]:
     yield (
         "# note: constant outside. One sigma (relative) is the full way to stepping below the table and, in germanium, "
         "below 0.4 keV, half of it above, but at least 3 % (chosen) and in xenon at least the distance to the vector "
-        "part of RRPA. Other elements: stepping, with the larger of both errors. The germanium is a free atom; with its "
+        "part of RRPA. Other elements: stepping, with the larger of both errors. Germanium is a free atom; with its "
         "4s and 4p electrons by stepping the ratios are larger by 0.011 at 0.2 keV and 0.02 at 0.6 keV"
     )
     yield "# licence: computed here"

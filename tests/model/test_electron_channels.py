@@ -23,7 +23,8 @@ from nuemstat.workspace.document import Workspace
 KINDS = ("photoabsorption", "equivalent_photons")
 GERMANIUM = ("dresden2", "conus_plus")
 XENON = ("lz_er2025", "lz_sr1", "pandax4t_run0", "pandax4t_run1", "xenonnt_sr0", "xenonnt_sr1b")
-WITH_PHOTONS = (*GERMANIUM, *XENON, "coherent_csi", "coherent_ge", "coherent_ge_2026")
+LATER = ("xenon1t_er", "xenon1t_s2only", "xlzd")
+WITH_PHOTONS = (*GERMANIUM, *XENON, "coherent_csi", "coherent_ge", "coherent_ge_2026", *LATER)
 
 
 def read(spec: str) -> Model:
