@@ -51,6 +51,7 @@ LENGTH: Final[Dimension] = (0, 1, 0, 0)
 AREA: Final[Dimension] = (0, 2, 0, 0)
 TIME: Final[Dimension] = (0, 0, 1, 0)
 MASS: Final[Dimension] = (0, 0, 0, 1)
+MASS_DENSITY: Final[Dimension] = (0, -3, 0, 1)
 POWER: Final[Dimension] = (1, 0, -1, 0)
 FLUX: Final[Dimension] = (0, -2, -1, 0)
 

@@ -45,6 +45,7 @@ from nuemstat.physics import cevns, electron
 from nuemstat.physics.atom import atom
 from nuemstat.physics.couplings import scheme
 from nuemstat.physics.flux import Flux
+from nuemstat.physics.media import choose_medium, medium
 from nuemstat.physics.nucleus import FORM_FACTORS, isotopes, molar_mass
 from nuemstat.polynomial import monomial_name
 
@@ -71,6 +72,9 @@ for element in ("Ge", "Cs", "Ar", "Xe"):
         rate = electron.rate(recoil, flux, flavour="mu", antineutrino=False, atom=atom(element), scheme=scheme(),
                              approximation=approximation, neutrino_mass=0.45 * units.eV)
         keep(f"electron {element} {approximation}", element, rate)
+    if element != "Cs":
+        matter = medium({element: 1}, choose_medium({element: 1}, None, None))
+        keep(f"medium {element}", element, electron.charge_rate(recoil, flux, flavour="mu", medium=matter))
 """,
     "models": """
 import os

@@ -16,6 +16,7 @@ from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_
 from nuemstat.model.follows import growth
 from nuemstat.model.kept import kept
 from nuemstat.model.loader import Model
+from nuemstat.model.matter import density_warning, low_shares, medium_words
 from nuemstat.model.morphs import Morph, compute_morph, shape_modifier
 from nuemstat.model.observed import channel_data
 from nuemstat.model.per_bin import per_bin_parameters, per_bin_samples
@@ -102,13 +103,13 @@ class _Compilation:
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        said = (*self.model.warnings, *self.bench.warnings.values(), *words_of(self.model))
+        said = (*self.model.warnings, *density_warning(document), *self.bench.warnings.values(), *words_of(self.model))
         warnings = tuple(f"{WARNING}{text}" for text in said)
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         idle = [
             f"nuisance {n}: moves nothing with these options" for n in document.nuisances if n not in self.nuisances
         ]
-        notes = (*document.notes, *warnings, *idle, *deviations)
+        notes = (*document.notes, *warnings, *idle, *low_shares(document, self.bench), *deviations)
         return workspace.model_copy(update={"provenance": (self._provenance(notes, spectrum),)})
 
     # What is computed.
@@ -366,6 +367,8 @@ class _Compilation:
         masses = [str(signal.neutrino_mass.value) for signal in document.signals.values() if signal.has_photons]
         if masses:
             schemes["neutrino_mass"] = ", ".join(dict.fromkeys(masses))
+        if any(signal.in_matter for signal in document.signals.values()):
+            schemes["charges_on_electrons"] = medium_words(document.target)
         return Provenance(
             model=document.name,
             variants=dict(self.model.variants),

@@ -87,6 +87,13 @@ class Mass(Quantity):
     positive: ClassVar[bool] = True
 
 
+class MassDensity(Quantity):
+    """A mass per volume above 0."""
+
+    dimension: ClassVar[units.Dimension] = units.MASS_DENSITY
+    positive: ClassVar[bool] = True
+
+
 class Exposure(Quantity):
     """Mass times live time, above 0."""
 

@@ -6,17 +6,18 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from nuemstat import units
-from nuemstat.errors import UnitError, suggestion
-from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, PositiveEnergy
+from nuemstat.errors import ModelError, UnitError, suggestion
+from nuemstat.model.fields import Column, Duration, Exposure, LengthShift, Mass, MassDensity, PositiveEnergy
 from nuemstat.model.schema_background import Background
 from nuemstat.model.schema_follows import GrowingPositiveNumber, check_follows
 from nuemstat.model.schema_nuisance import FreeField, NuisanceField
 from nuemstat.model.schema_observed import Errors, Observed
-from nuemstat.model.schema_photons import NEUTRINO_MASS, ElementPulls
+from nuemstat.model.schema_photons import NEUTRINO_MASS, PULLED, ElementPulls
 from nuemstat.model.schema_released import Released
 from nuemstat.model.schema_response import Response
 from nuemstat.model.schema_source import Reactor, Source, Timing
 from nuemstat.physics.electron import EQUIVALENT_PHOTONS
+from nuemstat.physics.media import KnownMedium, Phase, choose_medium
 from nuemstat.polynomial import FloatArray
 from nuemstat.strict import Name, Strict
 from nuemstat.workspace.document import MayOverlap
@@ -63,6 +64,8 @@ class Target(Strict):
     mass and live_time, or their product exposure; channels may name an exposure of their own.
     rate_per : the channels hold rates, counts in this time, while the data were taken in live_time.
     per : instead of them one target particle: an electron, or the formula unit.
+    density, phase : of the medium, which charges on electrons know (approximation best); those of the table of media
+    (nuemstat/data/atomic/media.csv) when left out.
     """
 
     formula: dict[str, Annotated[float, Field(gt=0)]]
@@ -71,6 +74,13 @@ class Target(Strict):
     exposure: Exposure | None = None
     rate_per: Duration | None = None
     per: Literal["electron", "formula_unit"] | None = None
+    density: MassDensity | None = None
+    phase: Phase | None = None
+
+    @property
+    def medium(self) -> KnownMedium:
+        """What charges see; a ModelError where neither the target nor the table of media says it."""
+        return choose_medium(self.formula, self.phase, self.density.number if self.density else None)
 
     @model_validator(mode="after")
     def _one_exposure(self) -> "Target":
@@ -91,13 +101,15 @@ class Signal(Strict):
     standard_model_counts : what all of its channels together expect without new physics; the signal is scaled to it
     as the model stands, and what nuisances do to the flux and the response still changes it. 1 makes the channel a
     ratio to the Standard Model.
-    Of equivalent photons (approximations best and epa), and refused without them:
-    neutrino_mass : in their logarithm; photoabsorption : pulls of the tabulated error of photoabsorption;
-    equivalent_photons : pulls of their own error, the longitudinal field that they leave out. Both by element.
+    photoabsorption : pulls of the tabulated error of photoabsorption (approximations best, rrpa, epa).
+    Of equivalent photons (rrpa, epa): neutrino_mass : in their logarithm; equivalent_photons : pulls of their own
+    error, the longitudinal field that they leave out.
+    Of best: dielectric : pulls of charges towards Hartree-Fock; moments : pulls of moments; low_charges : pull of
+    charges between 50 and 100 eV. Pulls are by element but the last, in sigma, and refused where nothing has them.
     """
 
     interaction: Literal["cevns", "electron"]
-    approximation: Literal["best", "fea", "epa", "free"] | None = None
+    approximation: Literal["best", "rrpa", "epa", "fea", "free"] | None = None
     response: str | dict[Name, str]
     channels: tuple[str, ...]
     branches: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
@@ -105,6 +117,9 @@ class Signal(Strict):
     neutrino_mass: PositiveEnergy = NEUTRINO_MASS
     photoabsorption: ElementPulls = ElementPulls()
     equivalent_photons: ElementPulls = ElementPulls()
+    dielectric: ElementPulls = ElementPulls()
+    moments: ElementPulls = ElementPulls()
+    low_charges: float = 0.0
     released: Released | None = None
 
     def response_in(self, channel: str) -> str:
@@ -136,22 +151,29 @@ class Signal(Strict):
         return self
 
     @model_validator(mode="after")
-    def _photons_where_they_are(self) -> "Signal":
-        if self.has_photons:
-            return self
+    def _pulls_where_they_act(self) -> "Signal":
         who = f"approximation {self.approximation!r}" if self.approximation else f"interaction {self.interaction!r}"
-        none = f"is allowed: {who} has no equivalent photons"
-        for name in ("photoabsorption", "equivalent_photons"):
-            for element in getattr(self, name).pulled:
-                raise ValueError(f"{name}.{element}: found {getattr(self, name).of(element):g}; 0 {none}")
-        if "neutrino_mass" in self.model_fields_set:
-            raise ValueError(f"neutrino_mass: found {self.neutrino_mass.value}; none {none}")
+        for kind, (known, what) in PULLED.items():
+            pulled = getattr(self, kind)
+            for element in pulled.pulled if self.approximation not in known else ():
+                raise ValueError(f"{kind}.{element}: found {pulled.of(element):g}; 0 is allowed: {who} has no {what}")
+        if self.low_charges and not self.in_matter:
+            what = PULLED["dielectric"][1]
+            raise ValueError(f"low_charges: found {self.low_charges:g}; 0 is allowed: {who} has no {what}")
+        if not self.has_photons and "neutrino_mass" in self.model_fields_set:
+            found = self.neutrino_mass.value
+            raise ValueError(f"neutrino_mass: found {found}; none is allowed: {who} has no equivalent photons")
         return self
 
     @property
     def has_photons(self) -> bool:
         """Whether charges ionise by equivalent photons."""
         return self.approximation in EQUIVALENT_PHOTONS
+
+    @property
+    def in_matter(self) -> bool:
+        """Whether charges ionise the medium by the dielectric formula."""
+        return self.approximation == "best"
 
 
 class Range(Strict):
@@ -315,7 +337,7 @@ class ModelDocument(Strict):
     @model_validator(mode="after")
     def _pulls_of_elements(self) -> "ModelDocument":
         for name, signal in self.signals.items():
-            for kind in ("photoabsorption", "equivalent_photons"):
+            for kind in PULLED:
                 for element in getattr(signal, kind).pulled:
                     if element not in self.target.formula:
                         found = f"signals.{name}.{kind}.{element}: found {getattr(signal, kind).of(element):g}"
@@ -326,6 +348,15 @@ class ModelDocument(Strict):
     @model_validator(mode="after")
     def _followed(self) -> "ModelDocument":
         check_follows(self)
+        return self
+
+    @model_validator(mode="after")
+    def _medium_of_charges(self) -> "ModelDocument":
+        if any(signal.in_matter for signal in self.signals.values()):
+            try:
+                _ = self.target.medium
+            except ModelError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")

@@ -1,8 +1,12 @@
-"""What equivalent photons leave open: the mass that cuts their logarithm off, and pulls by element of the target."""
+"""What the ways to ionise atoms leave open: the mass that cuts the logarithm of equivalent photons off, and pulls by
+element of the target."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from nuemstat.model.fields import PositiveEnergy
+from nuemstat.physics.electron import EQUIVALENT_PHOTONS
 from nuemstat.strict import Strict
 
 NEUTRINO_MASS: Final = PositiveEnergy(
@@ -32,3 +36,19 @@ class ElementPulls(Strict):
     def pulled(self) -> tuple[str, ...]:
         """The elements whose pull is not 0."""
         return tuple(element for element in type(self).model_fields if self.of(element))
+
+    @property
+    def by_element(self) -> dict[str, float]:
+        """The pulls that are not 0 [sigma]."""
+        return {element: self.of(element) for element in self.pulled}
+
+
+PULLED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = MappingProxyType(
+    {
+        "photoabsorption": (("best", *EQUIVALENT_PHOTONS), "equivalent photons"),
+        "equivalent_photons": (EQUIVALENT_PHOTONS, "equivalent photons"),
+        "dielectric": (("best",), "charges by the dielectric formula"),
+        "moments": (("best",), "moments by Hartree-Fock"),
+    }
+)
+"""Kinds of pulls by element: the approximations that have them, and what the others lack."""

@@ -4,7 +4,7 @@ Everything that was computed for one version of the model is kept on the bench, 
 quenching parameter, the onset) computes only what hangs on it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -29,17 +29,20 @@ from nuemstat.model.builders import (
 from nuemstat.model.checks import check_reach, check_spectrum
 from nuemstat.model.loader import ModelFiles
 from nuemstat.model.released import spread
-from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal
+from nuemstat.model.schema import AxisField, ChannelField, ModelDocument, Signal, Target
 from nuemstat.model.schema_response import RecoilGrid, Response, SuppliedTensor
 from nuemstat.physics import cevns, electron
 from nuemstat.physics.atom import atom
 from nuemstat.physics.couplings import CouplingScheme, scheme
 from nuemstat.physics.kinematics import maximum_recoil
+from nuemstat.physics.media import medium
 from nuemstat.physics.nucleus import Nucleus, isotopes, molar_mass
 from nuemstat.polynomial import CouplingPolynomial, FloatArray
 from nuemstat.sources.component import FluxComponent, Part
+from nuemstat.vocabulary import FLAVOURS, coupling_name
 
 T = TypeVar("T")
+_DIAGONAL_CHARGES = tuple(((coupling_name("millicharge", flavour, flavour), 2),) for flavour in FLAVOURS)
 Templates = dict[tuple[str, str], CouplingPolynomial]
 """(channel, process) -> counts per bin, bins flattened in C order."""
 
@@ -97,6 +100,16 @@ def _template(document: ModelDocument, bench: Bench, signal: Signal, name: str) 
         for shape in (tuple(len(axis.values) - 1 for axis in channel.axes),)
         for part, poly in folded.items()
     )
+
+
+def charge_counts(document: ModelDocument, bench: Bench, signal: Signal, name: str) -> tuple[FloatArray, FloatArray]:
+    """Recoil edges of a signal in a channel, and what squares of diagonal charges add to it from each recoil bin."""
+    channel, response = document.channels[name], document.responses[signal.response_in(name)]
+    edges = _edges(document, bench, signal, response, channel.axes[0])
+    parts = _recoil_counts(document, bench, signal, response, edges)
+    charged = [c for poly in parts.values() for term, c in poly.terms.items() if term in _DIAGONAL_CHARGES]
+    seen = _onto(bench, response, channel, edges).sum(axis=1)
+    return edges, np.asarray(sum(charged, np.zeros(seen.shape)) * seen)
 
 
 def _onto(bench: Bench, response: Response, channel: ChannelField, edges: FloatArray) -> FloatArray:
@@ -202,8 +215,9 @@ def _computed(bench: Bench, spec: Response, axis: AxisField, edges: FloatArray) 
 
 def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
     photons = (signal.neutrino_mass, signal.photoabsorption, signal.equivalent_photons)
-    what = (signal.interaction, signal.branches, signal.approximation, *photons)
-    return (document.source, document.target, document.conventions, *what)
+    pulls = (signal.dielectric, signal.moments, signal.low_charges)
+    scattering = (signal.interaction, signal.branches, signal.approximation, *photons, *pulls)
+    return (document.source, document.target, document.conventions, *scattering)
 
 
 def flux_components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
@@ -222,7 +236,8 @@ def _edges(document: ModelDocument, bench: Bench, signal: Signal, response: Resp
         raise ModelError(f"{document.name}: responses: recoil is missing")
     grid = response.recoil
     steps = _tensor(bench, response.tensor).edges if response.tensor else np.empty(0)
-    key = ("edges", document.source, document.target, signal.interaction, grid, steps.tobytes())
+    formula = tuple(document.target.formula)
+    key = ("edges", document.source, formula, signal.interaction, signal.in_matter, grid, steps.tobytes())
     return bench.once(key, lambda: _logarithmic_edges(document, bench, signal, grid, steps.tolist()))
 
 
@@ -236,6 +251,7 @@ def _logarithmic_edges(
             shells, many_body = atom(element), atom(element).rrpa
             jumps += [float(edge) for edge in (*shells.thresholds, *shells.photo_energy)]
             jumps += [float(many_body.energies[end]) for end in (0, -1)] if many_body else []
+            jumps += [electron.LOWEST, electron.CLAIMED, *shells.moment_energy.tolist()] if signal.in_matter else []
             ends = {flux_end for c in flux_components(document, bench) for flux_end in _ends(c)}
             jumps += [float(maximum_recoil(end, units.ELECTRON_MASS)) for end in ends]
         else:
@@ -265,9 +281,9 @@ def _integrate(
     if document.conventions.muon_tau_weak != 1:
         couplings = couplings.with_muon_tau(document.conventions.muon_tau_weak)
     grouped: dict[str, list[CouplingPolynomial]] = {}
-    whole = _branches(document, signal, flux_components(document, bench))
-    parts = [replace(component, flux=component.part(bench.part)) for component in whole]
-    for component in _merged(tuple(p for p in parts if p.flux.maximum), document.timing is not None):
+    by_name = document.timing is not None
+    key = ("merged", document.source, signal.branches, by_name, bench.part)
+    for component in bench.once(key, lambda: _merged(_parts(document, bench, signal), by_name)):
         check_spectrum(document, signal, component, float(edges[0]))
         exposure = _exposure(document, component)
         rate = _rate_function(document, signal, component, couplings)
@@ -287,6 +303,13 @@ def _branches(
             hint = suggestion(name, list(known))
             raise ModelError(f"{document.name}: branches: found {name!r}; the source has {', '.join(known)}{hint}")
     return tuple(component for component in components if component.name in signal.branches)
+
+
+def _parts(document: ModelDocument, bench: Bench, signal: Signal) -> tuple[FluxComponent, ...]:
+    """The part of the flux that the bench is for, of each component of a signal that has any."""
+    whole = _branches(document, signal, flux_components(document, bench))
+    parts = [replace(component, flux=component.part(bench.part)) for component in whole]
+    return tuple(part for part in parts if part.flux.maximum)
 
 
 def _merged(components: tuple[FluxComponent, ...], by_name: bool) -> list[FluxComponent]:
@@ -338,19 +361,7 @@ def _rate_function(
     }
     formula = document.target.formula
     if signal.interaction == "electron":
-        common |= {"approximation": signal.approximation or "best", "neutrino_mass": signal.neutrino_mass.number}
-        return lambda recoil: _sum(
-            number
-            * electron.rate(
-                recoil,
-                component.flux,
-                atom=atom(element),
-                photoabsorption_pull=signal.photoabsorption.of(element),
-                equivalent_photons_pull=signal.equivalent_photons.of(element),
-                **common,
-            )
-            for element, number in formula.items()
-        )
+        return _electron_rate(formula, signal, common | {"flux": component.flux}, document.target)
     shift = document.conventions.neutron_radius_shift.number
     nuclei: list[tuple[Nucleus, float]] = [
         (replace(nucleus, neutron_radius=nucleus.neutron_radius + shift), number * fraction)
@@ -362,6 +373,38 @@ def _rate_function(
         number * cevns.rate(recoil, component.flux, nucleus=nucleus, form_factor=form_factor, **common)
         for nucleus, number in nuclei
     )
+
+
+def _electron_rate(
+    formula: Mapping[str, float], signal: Signal, common: Mapping[str, Any], target: Target
+) -> Callable[[FloatArray], CouplingPolynomial]:
+    """The same on electrons: atoms one by one, and in `best` charges on the medium as a whole."""
+    words: dict[str, Any] = {"approximation": signal.approximation, "neutrino_mass": signal.neutrino_mass.number}
+    by_atom: dict[str, dict[str, Any]] = {
+        element: {
+            "photoabsorption_pull": signal.photoabsorption.of(element) if signal.has_photons else 0.0,
+            "equivalent_photons_pull": signal.equivalent_photons.of(element),
+            "moment_pull": signal.moments.of(element),
+        }
+        for element in formula
+    }
+
+    def rate(recoil: FloatArray) -> CouplingPolynomial:
+        return _sum(
+            number * electron.rate(recoil, atom=atom(element), **common, **words, **by_atom[element])
+            for element, number in formula.items()
+        )
+
+    if not signal.in_matter:
+        return rate
+    pulls = {"photoabsorption": signal.photoabsorption.by_element, "longitudinal": signal.dielectric.by_element}
+    matter = {
+        "flux": common["flux"],
+        "flavour": common["flavour"],
+        "medium": medium(formula, target.medium, **pulls),
+        "low_pull": signal.low_charges,
+    }
+    return lambda recoil: rate(recoil) + electron.charge_rate(recoil, **matter)
 
 
 def _sum(parts: Any) -> CouplingPolynomial:

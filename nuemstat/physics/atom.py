@@ -36,6 +36,8 @@ class Atom:
     photo_energy, photo_cross_section : photoabsorption cross section per atom [area];
     photo_error_energy, photo_error : its relative error [1], one pull for all energies;
     longitudinal_energy, longitudinal_ratio : what equivalent photons leave out, see `longitudinal`;
+    charge_energy, charge_difference : see `hartree_fock_difference`;
+    moment_energy, moment, moment_change : see `moment_ratio`;
     rrpa : many-body correction of the weak rate, where one is tabulated.
     """
 
@@ -50,6 +52,11 @@ class Atom:
     photo_error: FloatArray = field(default_factory=_none)
     longitudinal_energy: FloatArray = field(default_factory=_none)
     longitudinal_ratio: FloatArray = field(default_factory=_none)
+    charge_energy: FloatArray = field(default_factory=_none)
+    charge_difference: FloatArray = field(default_factory=_none)
+    moment_energy: FloatArray = field(default_factory=_none)
+    moment: FloatArray = field(default_factory=_none)
+    moment_change: FloatArray = field(default_factory=_none)
 
     def z_eff(self, recoil: npt.ArrayLike) -> FloatArray:
         """Number of electrons that a recoil [energy] can free, a step at and above each threshold; 0 below all.
@@ -77,7 +84,7 @@ class Atom:
         ModelError : no cross section is tabulated for this element, or no error of it that could be pulled.
         """
         if not self.photo_energy.size:
-            raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; epa needs it")
+            raise ModelError(f"atom {self.element}: no photoabsorption is tabulated; charges that ionise atoms need it")
         at = np.asarray(energy, dtype=float)
         inside = at >= self.photo_energy[0]
         x, y = np.log(self.photo_energy), np.log(self.photo_cross_section)
@@ -110,6 +117,27 @@ class Atom:
         at = np.log(np.asarray(energy, dtype=float))
         return np.asarray(np.interp(at, np.log(self.longitudinal_energy), self.longitudinal_ratio))
 
+    def hartree_fock_difference(self, energy: npt.ArrayLike) -> FloatArray:
+        """Longitudinal field of a charge by Hartree-Fock over the dielectric formula of a thin medium, less 1 [1].
+
+        Xe from 0.3 to 11 keV and Ge from 0.2 to 7 keV, smoothed over the edges; elsewhere and for other elements the
+        largest value inside (nuemstat/data/atomic/charge_error.csv). Linear in the logarithm of the energy.
+        """
+        at = np.log(np.asarray(energy, dtype=float))
+        return np.asarray(np.interp(at, np.log(self.charge_energy), self.charge_difference))
+
+    def moment_ratio(self, recoil: npt.ArrayLike, *, pull: float = 0.0) -> FloatArray:
+        """Ionisation by a magnetic moment over that of stepped free electrons [1].
+
+        pull : of its error [sigma], a factor of (1 + change)^pull.
+
+        Hartree-Fock for Xe and Ge (nuemstat/data/atomic/moment.csv), 1 for other elements; linear in the logarithm of
+        the energy and constant outside of the table.
+        """
+        at, points = np.log(np.asarray(recoil, dtype=float)), np.log(self.moment_energy)
+        ratio = np.interp(at, points, self.moment)
+        return np.asarray(ratio * (1 + np.interp(at, points, self.moment_change)) ** pull)
+
     def rrpa_ratio(self, flavour: str, recoil: npt.ArrayLike) -> FloatArray:
         """Stepped free-electron over RRPA weak rate: divide the former by it; 1 where nothing is tabulated.
 
@@ -134,11 +162,17 @@ def _charges() -> dict[str, int]:
     return {element: int(z) for element, z in zip(table.words("element"), table.numbers("Z"), strict=True)}
 
 
-def _rows_of(element: str, name: str, column: str) -> tuple[FloatArray, FloatArray]:
-    """Energies [energy] and numbers of one element in a table that holds several."""
-    table = read_table(data_file(f"atomic/{name}.csv"))
-    listed = np.array([word == element for word in table.words("element")])
-    return table.numbers("energy", units.ENERGY)[listed], table.numbers(column)[listed]
+@cache
+def _table(name: str) -> Table:
+    return read_table(data_file(f"atomic/{name}.csv"))
+
+
+def _rows_of(element: str, name: str, *columns: str) -> list[FloatArray]:
+    """Energies [energy] and numbers of one element in a table that holds several, those of `other` where it has any."""
+    table = _table(name)
+    words = table.words("element")
+    listed = np.array([word == (element if element in words else "other") for word in words])
+    return [table.numbers("energy", units.ENERGY)[listed], *(table.numbers(column)[listed] for column in columns)]
 
 
 @cache
@@ -156,8 +190,6 @@ def atom(element: str) -> Atom:
     thresholds = steps.numbers("threshold", units.ENERGY)[chosen][::-1]
     photo = _optional(data_file(f"atomic/photoabsorption_{element.lower()}.csv"))
     rrpa = _optional(data_file(f"atomic/rrpa_weak_{element.lower()}.csv"))
-    error_energy, error = _rows_of(element, "photoabsorption_error", "relative_error")
-    longitudinal_energy, longitudinal = _rows_of(element, "longitudinal", "longitudinal")
     return Atom(
         element,
         charge,
@@ -168,8 +200,8 @@ def atom(element: str) -> Atom:
         Ratio(rrpa.numbers("energy", units.ENERGY), rrpa.numbers("ratio_e"), rrpa.numbers("ratio_mutau"))
         if rrpa
         else None,
-        error_energy,
-        error,
-        longitudinal_energy,
-        longitudinal,
+        *_rows_of(element, "photoabsorption_error", "relative_error"),
+        *_rows_of(element, "longitudinal", "longitudinal"),
+        *_rows_of(element, "charge_error", "difference"),
+        *_rows_of(element, "moment", "ratio", "change"),
     )

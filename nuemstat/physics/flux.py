@@ -41,6 +41,10 @@ def _empty() -> FloatArray:
     return np.empty(0)
 
 
+_MOST_KEPT = 6
+"""Arrays of minimum energies whose moments a spectrum keeps."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Flux:
     """A spectrum of neutrinos, in whatever normalisation its maker chose (per area and time, per fission ...).
@@ -57,6 +61,7 @@ class Flux:
     energies: FloatArray = field(default_factory=_empty)
     density: FloatArray = field(default_factory=_empty)
     lines: tuple[tuple[float, float], ...] = ()
+    _kept: dict[tuple[bytes, tuple[int, ...]], Moments] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.energies.shape != self.density.shape or self.energies.ndim != 1 or self.energies.size == 1:
@@ -147,7 +152,8 @@ class Flux:
         """Moments above each minimum energy [energy], any shape.
 
         A line counts where its energy lies above the minimum. Sums run from the highest energy down, so the
-        moments near the end of a spectrum keep their relative precision.
+        moments near the end of a spectrum keep their relative precision. The last few are kept: a model asks for the
+        same ones again whenever a number moves that is not of its source.
 
         Raises
         ------
@@ -156,6 +162,14 @@ class Flux:
         least = np.asarray(minimum, dtype=float)
         if least.size and not np.min(least) > 0:
             raise ModelError(f"flux: moments above {np.min(least)}; energies above 0 are expected")
+        key = (least.tobytes(), least.shape)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = self._moments(least)
+        return self._kept[key]
+
+    def _moments(self, least: FloatArray) -> Moments:
         # Logarithms refer to an energy of the spectrum itself, which keeps them small whatever the units are.
         reference = self.maximum or 1.0
         parts = [np.zeros((4, *least.shape))]

@@ -7,7 +7,7 @@ definite. Damping is relative to the diagonal, so units do not matter.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ _CLOSE = 1.0
 
 _PATIENCE = 25
 """Steps after which another way is tried."""
+_FLAT = 1e-7
+"""In 2 NLL: couplings that do the same to every bin leave a valley that is flat to rounding. What a step along it still
+promises is noise, and after all steps this is near enough; MIGRAD has to agree in any case."""
 _LIFTS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 """Counts that empty bins are given in turn on the way to the edge of what is positive."""
 
@@ -116,7 +119,8 @@ def search(
         if inside.converged and here.value < found.value + tolerance:
             count = found.iterations + inside.iterations
             return Solution(here.x, here.value, here.gradient, here.fisher, inside.distance, count, True)
-    return (yield from _descent(*shared, found.x, tolerance, iterations - first, ceiling))
+    last = yield from _descent(*shared, found.x, tolerance, iterations - first, ceiling)
+    return replace(last, converged=last.converged or last.distance < _FLAT)
 
 
 def _descent(

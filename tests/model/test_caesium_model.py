@@ -66,9 +66,12 @@ def test_the_default_form_has_every_systematic() -> None:
             "brn_norm": 0.25,
             "nin_norm": 2 / 5.6,
             "cs_photoabsorption": 1.0,
-            "cs_equivalent_photons": 1.0,
+            "cs_charges": 1.0,
+            "cs_moments": 1.0,
             "i_photoabsorption": 1.0,
-            "i_equivalent_photons": 1.0,
+            "i_charges": 1.0,
+            "i_moments": 1.0,
+            "csi_density": 0.02,
         }
     )
     assert free(spec) == {"ss_rate", "onset"}
@@ -77,7 +80,7 @@ def test_the_default_form_has_every_systematic() -> None:
     moved = {m.parameter for s in workspace(spec).channels[0].samples for m in s.modifiers if m.type == "shape"}
     assert {name.removeprefix("coherent_csi__") for name in moved} == {
         "quenching_pc0", "quenching_pc1", "energy_efficiency", "neutron_radius",
-        "cs_photoabsorption", "cs_equivalent_photons", "i_photoabsorption", "i_equivalent_photons",
+        "cs_photoabsorption", "cs_charges", "cs_moments", "i_photoabsorption", "i_charges", "i_moments", "csi_density",
     }  # fmt: skip
 
 

@@ -258,9 +258,9 @@ def test_printed_errors_in_quadrature() -> None:
 @pytest.mark.parametrize(
     ("name", "coupling", "observed", "asimov"),
     [
-        ("coherent_ge", "magnetic_moment_mu", 1.671e-9, 2.780e-9),
-        ("coherent_ge", "millicharge_mumu", 1.900e-10, 3.001e-10),
-        ("coherent_ge_2026", "magnetic_moment_mu", 2.135e-9, 2.135e-9),
+        ("coherent_ge:rrpa", "magnetic_moment_mu", 1.671e-9, 2.780e-9),
+        ("coherent_ge:rrpa", "millicharge_mumu", 1.900e-10, 3.001e-10),
+        ("coherent_ge_2026:rrpa", "magnetic_moment_mu", 2.135e-9, 2.135e-9),
     ],
 )
 def test_limits_stand_where_they_stood(name: str, coupling: str, observed: float, asimov: float) -> None:

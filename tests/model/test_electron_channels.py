@@ -1,4 +1,7 @@
-"""Electron recoils of bound electrons: the errors of equivalent photons by element, and where they have no place."""
+"""Charges by equivalent photons (options rrpa and epa): their errors by element, and where they have no place.
+
+A model named without an option is taken with `rrpa` here.
+"""
 
 from functools import cache
 from itertools import product
@@ -20,12 +23,17 @@ from nuemstat.workspace.document import Workspace
 KINDS = ("photoabsorption", "equivalent_photons")
 GERMANIUM = ("dresden2", "conus_plus")
 XENON = ("lz_er2025", "lz_sr1", "pandax4t_run0", "pandax4t_run1", "xenonnt_sr0", "xenonnt_sr1b")
-WITH_PHOTONS = (*GERMANIUM, *XENON, "coherent_csi")
+LATER = ("xenon1t_er", "xenon1t_s2only", "xlzd")
+WITH_PHOTONS = (*GERMANIUM, *XENON, "coherent_csi", "coherent_ge", "coherent_ge_2026", *LATER)
+
+
+def read(spec: str) -> Model:
+    return load_model(spec if ":" in spec or spec not in WITH_PHOTONS else f"{spec}:rrpa")
 
 
 @cache
 def workspace(spec: str) -> Workspace:
-    return compile_model(load_model(spec))
+    return compile_model(read(spec))
 
 
 def changed(model: Model, process: str, **values: object) -> dict[str, object]:
@@ -37,7 +45,8 @@ def changed(model: Model, process: str, **values: object) -> dict[str, object]:
 @pytest.mark.parametrize("name", shipped_models())
 def test_every_element_behind_equivalent_photons_has_both_pulls(name: str) -> None:
     """And no other model has them: one global unit normal each, in every set that uses the element."""
-    document = load_model(name).document
+    assert not any(signal.has_photons for signal in load_model(name).document.signals.values())
+    document = read(name).document
     wanted: dict[str, str] = {}
     for process, signal in document.signals.items():
         if signal.has_photons:
@@ -58,7 +67,7 @@ def test_the_pulls_move_charges_on_electrons_and_nothing_else(name: str) -> None
             charged = sample.process == "electron" and any(n.startswith("millicharge") for n in sample.monomial)
             assert bool(shapes) == charged, sample.name
             if charged:
-                assert len(shapes) == 2 * len(load_model(name).document.target.formula)
+                assert len(shapes) == 2 * len(read(name).document.target.formula)
 
 
 def up(name: str, parameter: str) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +103,7 @@ def test_one_sigma_in_xenon(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "element"), [("conus_plus", "Ge"), ("lz_sr1", "Xe"), ("coherent_csi", "I")])
 def test_the_morphs_are_exact_between_their_anchors(name: str, element: str) -> None:
-    model = load_model(name)
+    model = read(name)
     version = Version(model.raw, model.path, Bench(model.files))
     term = (("millicharge_ee", 2),)
     key = (workspace(name).channels[0].name, "electron")
@@ -118,7 +127,7 @@ def test_variants_without_equivalent_photons_or_systematics_have_none(name: str,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pull_where_nothing_depends_on_it_is_one_line(kind: str) -> None:
-    free, photons = load_model("conus_plus:fea"), load_model("conus_plus")
+    free, photons = load_model("conus_plus:fea"), read("conus_plus")
     for model, process, values, told in (
         (free, "electron", {kind: {"Ge": 1.0}}, f"{kind}.Ge: found 1; 0 is allowed: approximation 'fea' has"),
         (free, "cevns", {kind: {"Ge": 1.0}}, f"{kind}.Ge: found 1; 0 is allowed: interaction 'cevns' has"),
@@ -130,7 +139,7 @@ def test_a_pull_where_nothing_depends_on_it_is_one_line(kind: str) -> None:
 
 
 def test_a_nuisance_of_another_element_is_one_line() -> None:
-    model = load_model("conus_plus")
+    model = read("conus_plus")
     row = {**model.raw["nuisances"]["ge_photoabsorption"], "varies": "signals.electron.photoabsorption.Xe"}
     raw = {**model.raw, "nuisances": {"xe_photoabsorption": row}}
     wrong = Model(model.path, raw, model.variants, model.groups, model.digest, model.files)
@@ -144,19 +153,19 @@ def test_a_nuisance_of_another_element_is_one_line() -> None:
 def test_the_mass_is_a_number_of_the_document() -> None:
     """The bound of KATRIN where nothing is said; 1 eV where the publication had it; named in the result."""
     for name in WITH_PHOTONS:
-        signal = load_model(name).document.signals["electron"]
+        signal = read(name).document.signals["electron"]
         assert signal.neutrino_mass.value == "0.45 eV"
         assert "2406.13516" in signal.neutrino_mass.source
         assert workspace(name).provenance[0].schemes["neutrino_mass"] == "0.45 eV"
     assert load_model("lz_sr1:epa,paper").document.signals["electron"].neutrino_mass.value == "1 eV"
     assert workspace("lz_sr1:epa,paper").provenance[0].schemes["neutrino_mass"] == "1 eV"
-    for spec in ("lz_sr1:fea", "lz_sr1:fea,paper", "coherent_lar"):
+    for spec in ("lz_sr1:fea", "lz_sr1:fea,paper", "lz_sr1:best", "lz_sr1:best,paper", "coherent_lar"):
         assert "neutrino_mass" not in workspace(spec).provenance[0].schemes
 
 
 def test_the_mass_moves_the_charge_terms_by_the_logarithm() -> None:
     """Reactor neutrinos above the detection threshold: 15.0 at 0.45 eV over 14.2 at 1 eV."""
-    model = load_model("conus_plus")
+    model = read("conus_plus")
     key, term = ("conus_plus", "electron"), (("millicharge_ee", 2),)
     at = {
         mass: Version(changed(model, "electron", neutrino_mass={"value": mass, "source": "s"}), model.path,
@@ -176,11 +185,11 @@ def test_a_mass_where_no_photons_are_is_one_line() -> None:
         ("rovno", "electron", "approximation 'free'"),
         ("conus_plus", "cevns", "interaction 'cevns'"),
     ):
-        model = load_model(spec)
+        model = read(spec)
         with pytest.raises(ModelError, match=f"neutrino_mass: found 1 eV; none is allowed: {told} has no equivalent"):
             validated(changed(model, process, neutrino_mass=mass), model.path)
     for value in ("0 eV", "-1 eV"):
-        model = load_model("conus_plus")
+        model = read("conus_plus")
         with pytest.raises(ModelError, match="above 0"):
             validated(changed(model, "electron", neutrino_mass={"value": value, "source": "s"}), model.path)
 
@@ -197,7 +206,7 @@ def test_a_joint_fit_names_both_masses_and_shares_the_pulls() -> None:
 def test_they_weaken_the_limit_on_charges_a_little(name: str) -> None:
     full = workspace(name)
     coupling = "millicharge_ee"
-    held = {n: 0.0 for n in load_model(name).document.nuisances if n.endswith(KINDS)}
+    held = {n: 0.0 for n in read(name).document.nuisances if n.endswith(KINDS)}
     free = limit(full, coupling).intervals[0][1]
     fixed = limit(full, coupling, fixed=held).intervals[0][1]
     assert free is not None

@@ -21,6 +21,7 @@ from nuemstat.model import templates
 from nuemstat.model.loader import load_model
 from nuemstat.model.templates import Bench, signal_templates
 from nuemstat.physics.couplings import default_value, scheme
+from nuemstat.physics.dielectric import terms
 from nuemstat.physics.kinematics import minimum_energy
 from nuemstat.physics.nucleus import find_form_factor
 from nuemstat.polynomial import CouplingPolynomial, FloatArray
@@ -31,7 +32,10 @@ from nuemstat.workspace.document import Workspace
 Values = Mapping[str, float]
 STANDARD = {name: default_value(name, scheme("set_A")) for name in COUPLINGS}
 KAPPA = sqrt(2) * pi * units.ALPHA / (3 * units.FERMI * units.HBARC**2)  # vector coupling per charge radius [1/cm^2]
-SPECS = ("lz_er2025:fea", "lz_er2025", "coherent_csi", "coherent_csi:fea", "coherent_lar:own_spectrum", "xenonnt_b8")
+SPECS = (
+    *("lz_er2025:fea", "lz_er2025", "lz_er2025:rrpa", "coherent_csi", "coherent_csi:fea", "coherent_csi:epa"),
+    *("coherent_lar:own_spectrum", "xenonnt_b8"),
+)
 PAIRS = (
     ("millicharge_ee", "millicharge_mumu"),
     ("millicharge_ee", "charge_radius_ee"),
@@ -83,8 +87,10 @@ def direct_electron(values: Values) -> Callable[..., CouplingPolynomial]:
     ) -> CouplingPolynomial:
         mass = units.ELECTRON_MASS
         moments = flux.moments(minimum_energy(recoil, mass))
-        photons = approximation != "fea"
-        neutral = {name: 0.0 if photons and name.startswith("millicharge") else x for name, x in values.items()}
+        photons = approximation in ("epa", "rrpa")
+        neutral = {
+            name: 0.0 if approximation != "fea" and name.startswith("millicharge") else x for name, x in values.items()
+        }
         change = amplitudes(neutral, flavour, -2 * mass * recoil)
         axial = scheme.axial(flavour, antineutrino=antineutrino)
 
@@ -96,14 +102,36 @@ def direct_electron(values: Values) -> Callable[..., CouplingPolynomial]:
         total = spin_sum(scheme.electron(flavour) + change[flavour], axial)
         total = total + sum(spin_sum(change[other], 0.0) for other in FLAVOURS if other != flavour)
         total = total * units.FERMI_AREA**2 * mass / (2 * pi) * atom.z_eff(recoil)
-        if approximation == "best":
+        if approximation in ("rrpa", "best"):
             total = total / atom.rrpa_ratio(flavour, recoil)
         if photons:
-            names = {coupling_name("millicharge", flavour, other) for other in FLAVOURS}
-            squares = sum((values.get(name, 0.0) * COUPLINGS[name].scale) ** 2 for name in names)
             logarithm = flux.moments(recoil).logarithm(neutrino_mass)
-            total = total + 2 * units.ALPHA / pi * atom.photoabsorption(recoil) / recoil * logarithm * squares
-        return CouplingPolynomial.constant(total + atom.z_eff(recoil) * magnetic(values, flavour, moments, recoil))
+            photons_at = 2 * units.ALPHA / pi * atom.photoabsorption(recoil) / recoil * logarithm
+            total = total + photons_at * squares(values, flavour)
+        moment = atom.z_eff(recoil) * magnetic(values, flavour, moments, recoil)
+        if approximation == "best":
+            moment = moment * atom.moment_ratio(recoil)
+        return CouplingPolynomial.constant(total + moment)
+
+    return rate
+
+
+def squares(values: Values, flavour: str) -> float:
+    names = {coupling_name("millicharge", flavour, other) for other in FLAVOURS}
+    return sum((values.get(name, 0.0) * COUPLINGS[name].scale) ** 2 for name in names)
+
+
+def direct_charges(values: Values) -> Callable[..., CouplingPolynomial]:
+    """Ionisation of the medium by charges that are numbers."""
+
+    def rate(recoil, flux, *, flavour, medium, **_) -> CouplingPolynomial:
+        found, mass = terms(medium, recoil), units.ELECTRON_MASS
+        all_above, scattered = flux.moments(recoil), flux.moments(minimum_energy(recoil, mass))
+        free = scattered.m0 + scattered.m0 - 2 * recoil * scattered.m1 + recoil**2 * scattered.m2
+        free = found.free * (free - mass * recoil * scattered.m2) / 2  # [1 + (1-T/E)^2 - m T/E^2] / 2
+        total = (found.total - found.free) * all_above.m0 + free
+        seen = np.where(recoil < 50 * units.eV, 0.0, total)
+        return CouplingPolynomial.constant(units.ALPHA / pi * seen * squares(values, flavour))
 
     return rate
 
@@ -113,6 +141,7 @@ def written_out(monkeypatch: pytest.MonkeyPatch, values: Values) -> Iterator[Non
     with monkeypatch.context() as patched:
         patched.setattr(templates.cevns, "rate", direct_cevns(values))
         patched.setattr(templates.electron, "rate", direct_electron(values))
+        patched.setattr(templates.electron, "charge_rate", direct_charges(values))
         yield
 
 
@@ -165,7 +194,7 @@ def test_two_couplings_at_once(monkeypatch: pytest.MonkeyPatch, spec: str, pair:
 
 
 def test_which_pairs_interfere() -> None:
-    """A charge with the radius between the same two flavours, and nothing else; with equivalent photons nothing."""
+    """A charge with the radius between the same two flavours, and nothing else; where atoms are ionised nothing."""
     wanted = {(f"charge_radius_{a}{b}", f"millicharge_{a}{b}") for a, b in combinations(FLAVOURS, 2)}
     wanted |= {(f"charge_radius_{a}{a}", f"millicharge_{a}{a}") for a in FLAVOURS}
     for spec, process, expected in (

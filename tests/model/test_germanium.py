@@ -121,7 +121,7 @@ def test_lindhard_cannot_describe_the_iron_filter_points() -> None:
 
 def test_the_iron_filter_gives_what_was_the_default_of_dresden2() -> None:
     """Counts of the document from before Lindhard became the default: CEvNS, and moments in both channels."""
-    workspace = compiled("dresden2:fef,bestiole")
+    workspace = compiled("dresden2:fef,bestiole,rrpa")
     assert expected(workspace, "cevns") == pytest.approx(100.922428, rel=1e-7)
     assert expected(workspace, "cevns", magnetic_moment_e=2) == pytest.approx(0.062112, rel=1e-5)
     assert expected(workspace, "electron", magnetic_moment_e=2) == pytest.approx(0.116666, rel=1e-5)

@@ -155,7 +155,10 @@ def test_all_reactor_data_share_their_flux_nuisances() -> None:
         "reactor_capture",
         "reactor_fission_energy",
         "ge_photoabsorption",
-        "ge_equivalent_photons",
+        "ge_charges",
+        "ge_moments",
+        "ge_density",
+        "low_charges",
     }
     assert shared["reactor_measured_pc0"] == ("rovno", "krasnoyarsk", "munu", "texono_csi", "dresden2", "conus_plus")
     joint = combine(members)

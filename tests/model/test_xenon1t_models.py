@@ -84,7 +84,7 @@ def test_coherent_scattering_beside_the_release() -> None:
 
 def test_the_default_region_is_where_equivalent_photons_are_known_best() -> None:
     """The pull's effect on what a charge adds, bin by bin: 0.28 at 1 keV, more below 905 PE, no bin below that."""
-    model = load_model("xenon1t_s2only:whole")
+    model = load_model("xenon1t_s2only:whole,rrpa")
     first = Version(model.raw, model.path, Bench(model.files))
     term = (("millicharge_ee", 2),)
     key = ("xenon1t_s2only", "electron")
@@ -94,14 +94,29 @@ def test_the_default_region_is_where_equivalent_photons_are_known_best() -> None
     assert change[:6].min() > 0.37
 
 
+def test_the_default_region_is_where_the_errors_of_charges_in_matter_are_a_tenth() -> None:
+    """Both in quadrature, bin by bin: at most a tenth from 905 PE on, more below."""
+    model = load_model("xenon1t_s2only:whole")
+    first = Version(model.raw, model.path, Bench(model.files))
+    key, term = ("xenon1t_s2only", "electron"), (("millicharge_ee", 2),)
+    squares = np.zeros(10)
+    for kind in ("dielectric", "photoabsorption"):
+        pulled = first.moved(f"signals.electron.{kind}.Xe", 1.0, "").templates[key].terms[term]
+        squares += (pulled / first.templates[key].terms[term] - 1) ** 2
+    assert np.sqrt(squares[6:]) == pytest.approx([0.10, 0.07, 0.035, 0.043], abs=0.005)
+    assert np.sqrt(squares[:6]).min() > 0.11
+
+
 def test_no_interval_of_the_ionisation_data_leaves_the_null_out() -> None:
-    found = limit(workspace("xenon1t_s2only"), "magnetic_moment")
+    found = limit(workspace("xenon1t_s2only:rrpa"), "magnetic_moment")
     assert found.intervals[0][0] == 0
     assert found.best_fit == 0
     assert found.upper_limit == pytest.approx(3.02e-11, rel=0.01)
     assert found.expected["asimov"]["upper"] == pytest.approx(3.82e-11, rel=0.01)
-    (charge,) = limit(workspace("xenon1t_s2only"), "millicharge").intervals
+    (charge,) = limit(workspace("xenon1t_s2only:rrpa"), "millicharge").intervals
     assert charge == pytest.approx((-2.554e-13, 2.554e-13), rel=0.01)
+    (charge,) = limit(workspace("xenon1t_s2only"), "millicharge").intervals
+    assert charge == pytest.approx((-3.285e-13, 3.285e-13), rel=0.01)
 
 
 def test_without_the_unmodelled_background_they_would_find() -> None:

@@ -107,7 +107,7 @@ def test_a_wrong_change_of_an_option_is_one_line(edited: Callable[..., object]) 
 def test_limits_as_they_stand() -> None:
     """Regression, as the documentation has them."""
     for option, moment, charge in (("t_yr_200", 2.243e-12, 2.999e-14), ("t_yr_1000", 1.773e-12, 2.046e-14)):
-        workspace = nu.compile(load_model(f"xlzd:{option}"))
+        workspace = nu.compile(load_model(f"xlzd:{option},rrpa"))
         for coupling, wanted in (("magnetic_moment", moment), ("millicharge", charge)):
             found = nu.limit(workspace, coupling, expected=False)
             assert found.upper_limit == pytest.approx(wanted, rel=1e-3, abs=0)

@@ -242,7 +242,7 @@ def polynomial_with(T, E, mass_in_ev):
         antineutrino=False,
         atom=XENON,
         scheme=SCHEME,
-        approximation="best",
+        approximation="rrpa",
         neutrino_mass=mass_in_ev * units.eV,
     ).terms
 
@@ -256,30 +256,30 @@ def test_pulls_without_equivalent_photons_and_photons_without_a_mass() -> None:
         electron.rate(np.array([1e-3]), Flux.line(0.4), approximation="epa", **common)
 
 
-def test_best_divides_weak_and_radius_terms_only() -> None:
+def test_rrpa_divides_weak_and_radius_terms_only() -> None:
     T, E = np.array([1e-3, 1e-2, 0.1]), 0.6
     for flavour in FLAVOURS:
-        best, epa = (polynomial(T, E, flavour=flavour, approximation=a).terms for a in ("best", "epa"))
-        assert set(best) == set(epa)
+        rrpa, epa = (polynomial(T, E, flavour=flavour, approximation=a).terms for a in ("rrpa", "epa"))
+        assert set(rrpa) == set(epa)
         for term in epa:
             radius_or_weak = all(name.startswith("charge_radius") for name, _ in term)
             ratio = XENON.rrpa_ratio(flavour, T) if radius_or_weak else 1.0
-            np.testing.assert_allclose(best[term] * ratio, epa[term], rtol=1e-13)
-        assert best[()][0] < epa[()][0]
-        assert best[()][2] == epa[()][2]
+            np.testing.assert_allclose(rrpa[term] * ratio, epa[term], rtol=1e-13)
+        assert rrpa[()][0] < epa[()][0]
+        assert rrpa[()][2] == epa[()][2]
 
 
-def test_best_without_a_many_body_table_is_epa() -> None:
+def test_rrpa_without_a_many_body_table_is_epa() -> None:
     T = np.geomspace(1e-4, 1e-1, 20)
-    best, epa = (polynomial(T, 1.0, target=atom("Ge"), approximation=a).terms for a in ("best", "epa"))
+    rrpa, epa = (polynomial(T, 1.0, target=atom("Ge"), approximation=a).terms for a in ("rrpa", "epa"))
     for term in epa:
-        np.testing.assert_array_equal(best[term], epa[term])
+        np.testing.assert_array_equal(rrpa[term], epa[term])
 
 
 def test_a_spectrum_is_the_integral_of_its_lines() -> None:
     flux = Flux(np.array([0.05, 0.2, 0.423]), np.array([0.1, 1.0, 0.0]))
     T = 0.01
-    for approximation in ("fea", "best"):
+    for approximation in ("fea", "rrpa"):
         rate = electron.rate(
             np.array([T]),
             flux,
@@ -291,7 +291,7 @@ def test_a_spectrum_is_the_integral_of_its_lines() -> None:
             neutrino_mass=MASS,
         )
         for term, values in rate:
-            cut = T if approximation == "best" and term and term[0][0].startswith("millicharge") else 0.0
+            cut = T if approximation == "rrpa" and term and term[0][0].startswith("millicharge") else 0.0
             least = max(0.05, cut or float(minimum_energy(T, M_E)))
 
             def integrand(E: float, term=term, approximation=approximation) -> float:
@@ -327,8 +327,8 @@ def test_light_elements_and_wrong_words() -> None:
     assert polynomial(1.0, 4.0, target=atom("F"), approximation="free").terms[()][0] > 0
     with pytest.raises(ModelError, match="atom F: no binding energies"):
         polynomial(1.0, 4.0, target=atom("F"))
-    with pytest.raises(ModelError, match="'rrpa'; allowed are free, fea, epa, best"):
-        polynomial(1.0, 4.0, approximation="rrpa")
+    with pytest.raises(ModelError, match="'rpa'; allowed are free, fea, epa, rrpa, best"):
+        polynomial(1.0, 4.0, approximation="rpa")
     with pytest.raises(ModelError, match="no photoabsorption"):
         polynomial(
             1.0,
