@@ -26,7 +26,7 @@ from nuemstat.workspace.to_pyhf import write_pyhf
 
 TOLERANCE = 1e-7
 """By how much numbers may differ between machines, times the largest of their list."""
-BUDGET = 15_000_000
+BUDGET = 20_000_000
 """Bytes of all shipped workspaces with their check points."""
 
 
