@@ -60,7 +60,7 @@ def test_a_model_is_short_wherever_it_appears():
     model = nu.load_model("lz_sr1:epa,paper")
     assert repr(model).startswith("<model lz_sr1:epa,paper, ")
     assert len(str(model).splitlines()) < 15
-    assert "variant electron  epa (of best, fea, epa)" in str(model)
+    assert "variant electron  epa (of best, fea, epa, rrpa)" in str(model)
     assert Cells(model._repr_html_()).words[0] == "model lz_sr1"
 
 

@@ -7,14 +7,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from nuemstat import units
+from nuemstat import published_limits, units
 from nuemstat.errors import ModelError
 from nuemstat.model.fields import Status
 from nuemstat.resources import data_file
 from nuemstat.tables import read_table
 
 GOOD = "# title: two points\n# source: a test\nenergy [keV], rate [1/keV], label\n1.5, 2e3, x\n3, 4, y\n"
-STATUS = set(get_args(Status))
+STATUS = set(get_args(Status)) | set(get_args(published_limits.Status))
 SHIPPED = sorted(data_file("").rglob("*.csv"))
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from nuemstat import units
 from nuemstat.polynomial import FloatArray
 
-NEUTRON_LIFETIME: Final = 879.4
-"""Of the free neutron [s] (PDG 2020); +-0.6."""
+NEUTRON_LIFETIME: Final = 879.4 * units.s
+"""Of the free neutron (PDG 2020); +-0.6 s."""
 
 _NEUTRON, _PROTON = 939.56542 * units.MeV, 938.27209 * units.MeV  # PDG 2020
 _ELECTRON = 0.51099895 * units.MeV
@@ -22,7 +22,7 @@ _DIFFERENCE = _NEUTRON - _PROTON
 _NUCLEON = (_NEUTRON + _PROTON) / 2
 _VECTOR, _AXIAL, _MAGNETISM = 1.0, 1.2756, 3.706  # f, g (PDG 2020), f2 = mu_p - mu_n
 _PHASE_SPACE = 1.7152  # of neutron decay, with Coulomb, weak-magnetism, recoil and outer radiative corrections
-_HBAR, _HBAR_C = 6.582119569e-22, 1.973269804e-11  # [MeV s], [MeV cm]
+_HBAR = 6.582119569e-22 * units.MeV * units.s
 _ANGLES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 THRESHOLD: Final = ((_NEUTRON + _ELECTRON) ** 2 - _PROTON**2) / (2 * _PROTON)
@@ -41,7 +41,7 @@ def inverse_beta_cross_section(energies: npt.ArrayLike) -> FloatArray:
     f2, g2 = _VECTOR**2, _AXIAL**2
     leading = ((f2 + 3 * g2) * first + (f2 - g2) * p1 * _ANGLES) * p1
     recoil = _recoil_terms(E0, v0) / _NUCLEON * E0 * p0
-    norm = 2 * np.pi**2 * _HBAR / (_ELECTRON**5 * _PHASE_SPACE * NEUTRON_LIFETIME) / (f2 + 3 * g2) * _HBAR_C**2
+    norm = 2 * np.pi**2 * _HBAR / (_ELECTRON**5 * _PHASE_SPACE * NEUTRON_LIFETIME) / (f2 + 3 * g2) * units.HBARC**2
     total = norm / 2 * np.sum(_WEIGHTS * (leading - recoil), axis=-1)
     return np.asarray(np.where(wanted > THRESHOLD, np.maximum(total, 0.0), 0.0))
 

@@ -54,7 +54,7 @@ PULLS: Final = tuple(f"measured_pc{index}" for index in range(MODES))
 """Components of the covariance as pulls, in sigma."""
 
 _TABLES: Final = MappingProxyType({"daya_bay": "daya_bay_2021", "daya_bay_prospect": "daya_bay_prospect_2021"})
-_COVARIANCE_UNIT: Final = 1e-88  # cm^4/MeV^2
+_COVARIANCE_UNIT: Final = 1e-88 * (units.cm**2 / units.MeV) ** 2
 _RECOILS: Final = np.arange(1.5, 8.0, 0.5) * units.MeV
 _ELECTRONS: Final = np.array([1.5, 2.0, 3.0, 4.0, 5.0]) * units.MeV
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from nuemstat.errors import ModelError
@@ -354,7 +354,11 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     return BASE | {"variants": table, "order": order}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much],  # most random tables are refused
+)
 @given(
     raw=tables(), named=st.tuples(*(st.sampled_from(options) for options in CHOICES.values())), size=st.integers(1, 3)
 )

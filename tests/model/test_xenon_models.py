@@ -149,7 +149,8 @@ def test_solar_fluxes_are_one_parameter_of_all() -> None:
         for key, row in load_model(name).document.nuisances.items():
             if row.scope == "global" and key.startswith("solar_"):
                 found.setdefault(key, set()).add((row.quantity, row.centre, row.sigma, row.group, row.source))
-    assert set(found) == {f"solar_{branch}" for branch in ("pp", "be7", "pep", "n13", "o15", "b8")}
+    branches = ("pp", "be7", "pep", "n13", "o15", "b8", "hep", "b8_shape", "nu_mu_share")
+    assert set(found) == {f"solar_{branch}" for branch in branches}
     assert all(len(definitions) == 1 for definitions in found.values())
 
 

@@ -28,7 +28,7 @@ def test_towards_an_infinitely_heavy_nucleon_it_is_positron_energy_times_momentu
     monkeypatch.setattr("nuemstat.physics.inverse_beta._NUCLEON", 1e12 * units.MeV)
     energies = np.array([2.5, 4.0, 8.0]) * units.MeV
     positron = energies / units.MeV - 1.29333
-    zeroth = 9.52e-44 * (887 / NEUTRON_LIFETIME) * positron * np.sqrt(positron**2 - 0.511**2)
+    zeroth = 9.52e-44 * (887 * units.s / NEUTRON_LIFETIME) * positron * np.sqrt(positron**2 - 0.511**2)
     np.testing.assert_allclose(inverse_beta_cross_section(energies), zeroth, rtol=3e-3)
 
 

@@ -377,7 +377,7 @@ def test_an_unknown_parameter_of_interest_is_one_line():
         model(NORMS, "millicharge_e")
 
 
-NORM_ONLY = ("connie_2020", "conus_2020", "gemma", "miner_2020", "red100_2020", "texono_2020")
+NORM_ONLY = ("borexino_moment", "connie_2020", "conus_2020", "gemma", "miner_2020", "red100_2020", "texono_2020")
 
 
 @cache
