@@ -204,8 +204,8 @@ def test_deviations_among_toys_are_their_quantiles():
 def test_formulas_and_toys_agree(name):
     """Universal magnetic moment, 1000 toys: median and both bands of the upper end to 5 %.
 
-    The lower end of the outer band of dresden2 is 11 % lower than the formula says: the error of moments below 0.4 keV is
-    as large as their whole change, and the profile is no parabola there.
+    The lower end of the outer band of dresden2 is 11 % lower than the formula says: its error of moments below 0.4 keV
+    is as large as their whole change, and the profile is no parabola there.
     """
     folder = models_folder().parent / "workspaces"
     if not folder.is_dir():
