@@ -200,7 +200,7 @@ def test_deviations_among_toys_are_their_quantiles():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lz_er2025", "dresden2", "coherent_csi"])
+@pytest.mark.parametrize("name", ["lz_er2025", "dresden2", pytest.param("coherent_csi", marks=pytest.mark.full)])
 def test_formulas_and_toys_agree(name):
     """Universal magnetic moment, 1000 toys: median and both bands of the upper end to 5 %.
 
