@@ -179,7 +179,7 @@ def test_free_electron_charges_depend_on_the_lowest_recoil() -> None:
     np.testing.assert_allclose(np.array(found, dtype=float) * 1e12, [10.2, 11.9, 13.6, 19.2], rtol=5e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", GERMANIUM)
 def test_all_options_of_both_groups_go_with_all_others(name: str) -> None:
     """Every pair loads; what is left of the quenching is the option's own, whatever stands beside it."""

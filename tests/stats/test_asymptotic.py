@@ -200,7 +200,9 @@ def test_deviations_among_toys_are_their_quantiles():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lz_er2025", "dresden2", pytest.param("coherent_csi", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "name", ["lz_er2025", *(pytest.param(n, marks=pytest.mark.full) for n in ("dresden2", "coherent_csi"))]
+)
 def test_formulas_and_toys_agree(name):
     """Universal magnetic moment, 1000 toys: median and both bands of the upper end to 5 %.
 
