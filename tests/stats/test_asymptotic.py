@@ -199,10 +199,11 @@ def test_deviations_among_toys_are_their_quantiles():
     assert deviations_among(np.ones(50), 1.0) == 0.0
 
 
+FURTHER = [pytest.param(name, marks=pytest.mark.full) for name in ("dresden2", "coherent_csi")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["lz_er2025", *(pytest.param(n, marks=pytest.mark.full) for n in ("dresden2", "coherent_csi"))]
-)
+@pytest.mark.parametrize("name", ["lz_er2025", *FURTHER])
 def test_formulas_and_toys_agree(name):
     """Universal magnetic moment, 1000 toys: median and both bands of the upper end to 5 %.
 
