@@ -63,13 +63,19 @@ def compile_model(
     wanted = None if couplings is None else tuple(couplings)
     compilation = _Compilation(model, wanted, progress or (lambda _: None))
     try:
-        return kept(model, wanted, compilation.run)
+        return _placed(kept(model, wanted, compilation.run), model)
     except ValidationError as error:
         raise ModelError(f"{model.path}: {one_line(error)}") from None
     except NuemstatError as error:  # the parts that compute do not know the file
         if str(error).startswith((str(model.path), f"{model.path.parent}/", f"{model.name}:")):
             raise
         raise type(error)(f"{model.path}: {error}") from None
+
+
+def _placed(workspace: Workspace, model: Model) -> Workspace:
+    """With its place in the world fit, which is no part of the model and may change while a kept workspace stands."""
+    entries = tuple(e.model_copy(update={"outside": why_outside(model.name, model.path)}) for e in workspace.provenance)
+    return workspace.model_copy(update={"provenance": entries})
 
 
 @dataclass(frozen=True)
@@ -382,7 +388,6 @@ class _Compilation:
                 for process, reason in reaches[name].left_out.items()
             ),
             spectrum=spectrum,
-            outside=why_outside(document.name, self.model.path),
         )
 
 

@@ -162,3 +162,9 @@ def test_all_code_that_compiling_loads_counts() -> None:
     found = {module.removeprefix("nuemstat.") for module in loaded} - harmless
     assert {m for m in found if m not in counted and m.partition(".")[0] not in counted} == set()
     assert "model.compiler" in found
+
+
+def test_its_place_in_the_world_fit_is_read_anew_where_a_workspace_is_kept(monkeypatch) -> None:
+    assert compile_model(load_model("lz_sr1")).provenance[0].outside != "changed"
+    monkeypatch.setattr("nuemstat.model.compiler.why_outside", lambda *_: "changed")
+    assert compile_model(load_model("lz_sr1")).provenance[0].outside == "changed"
