@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nuemstat.errors import ModelError, NuemstatError, suggestion
 from nuemstat.model.accuracy import largest_deviations
+from nuemstat.model.builders import build_source
 from nuemstat.model.dependence import MovesNothing, Reach, changed_processes, norm_reach, varied_reach
 from nuemstat.model.effect import refuse_idle, words_of
 from nuemstat.model.expansion import FreeShape, Version, expand, shifted, split_quantity
@@ -109,7 +110,10 @@ class _Compilation:
         )
         spectrum = spectrum_ends(self.version)
         self.progress(f"{self.model.name}: accuracy of the morphs")
-        said = (*self.model.warnings, *density_warning(document), *self.bench.warnings.values(), *words_of(self.model))
+        # Of the source as it stands: where its nuisances lead is no choice of the model.
+        source = [f"source: {text}" for text in build_source(document.source).warnings()]
+        own = (*self.model.warnings, *density_warning(document), *source)
+        said = (*own, *self.bench.warnings.values(), *words_of(self.model))
         warnings = tuple(f"{WARNING}{text}" for text in said)
         deviations = largest_deviations(self.version, self.shapes, self.morphs, workspace, self.defaults)
         idle = [

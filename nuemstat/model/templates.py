@@ -222,10 +222,7 @@ def _recoil_key(document: ModelDocument, signal: Signal) -> tuple[Any, ...]:
 
 def flux_components(document: ModelDocument, bench: Bench) -> tuple[FluxComponent, ...]:
     """What the source of the model gives."""
-    source = bench.once(("source", document.source), lambda: build_source(document.source))
-    for text in source.warnings():
-        bench.warnings.setdefault(f"source {text}", f"source: {text}")
-    return bench.once(("components", document.source), source.components)
+    return bench.once(("components", document.source), lambda: build_source(document.source).components())
 
 
 def _edges(document: ModelDocument, bench: Bench, signal: Signal, response: Response, energy: AxisField) -> FloatArray:

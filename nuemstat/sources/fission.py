@@ -176,7 +176,7 @@ def _kopeikin_2012() -> FissionSpectra:
     return _spectra(*_columns(_reactor_table("kopeikin_2012"), ("total",)), with_capture=True)
 
 
-def _theory() -> measured.Theory:
+def theory_of_measured() -> measured.Theory:
     """What measured spectra need: BESTIOLE's shapes, 238U by Haag within Mueller, 241Pu by Huber."""
     huber, mueller = fission_spectra("huber_ve"), fission_spectra("mueller_ve")
     haag, u238 = _haag()
@@ -188,7 +188,7 @@ def _theory() -> measured.Theory:
 
 def _measured(name: str) -> FissionSpectra:
     """A measured spectrum above BESTIOLE's below 1.8 MeV, with its components."""
-    theory, below = _theory(), tabulated_spectra(SUMMATION[0])
+    theory, below = theory_of_measured(), tabulated_spectra(SUMMATION[0])
     energies, densities = measured.measured_densities(name, theory)
     low = np.append(below.energies[below.energies < energies[0]], energies[0])
     joined, changes = {}, {}

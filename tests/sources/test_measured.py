@@ -130,9 +130,9 @@ def test_components_keep_the_variance_of_rates_that_detectors_see(name: str, fue
 
 
 def measured_theory() -> measured.Theory:
-    from nuemstat.sources.fission import _theory
+    from nuemstat.sources.fission import theory_of_measured
 
-    return _theory()
+    return theory_of_measured()
 
 
 @pytest.mark.parametrize("name", MEASURED)
