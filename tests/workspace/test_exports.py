@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
             study.export(joint(), kind, tmp_path / "file" / "below")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_world_fit_is_exported_in_half_a_minute(tmp_path):
     """Of processor time, each format; the submission is verified on reading in as little."""
     folder = models_folder().parent / "workspaces"
